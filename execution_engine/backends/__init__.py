@@ -1,0 +1,1 @@
+"""The systems that execute jobs: one contract and a package per kind."""

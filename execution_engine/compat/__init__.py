@@ -1,0 +1,1 @@
+"""One module per older dialect."""

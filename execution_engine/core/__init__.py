@@ -1,0 +1,1 @@
+"""Ids, states, transitions, errors, causes, time: what everything else speaks in; imports nothing of ours."""

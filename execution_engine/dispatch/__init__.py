@@ -1,0 +1,1 @@
+"""The process that hands jobs to backends and settles what became of them."""

@@ -1,0 +1,1 @@
+"""The rules: submission, lifecycle, access, logs, control, the runner's acts."""

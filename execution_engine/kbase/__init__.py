@@ -1,0 +1,1 @@
+"""Clients of KBase's Auth2, Workspace and Catalog."""

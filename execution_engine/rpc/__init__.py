@@ -1,0 +1,1 @@
+"""The wire: JSON-RPC, voices, the contract's language; knows no job."""

@@ -1,0 +1,1 @@
+"""What runs beside the job on the worker: standard library only."""
