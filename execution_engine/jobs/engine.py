@@ -1,0 +1,71 @@
+"""Everything that the rules work with, put together once per process."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bson import ObjectId
+from pymongo.database import Database
+
+from execution_engine.config import Settings
+from execution_engine.kbase.auth import Auth
+from execution_engine.kbase.cached import CheckedTokens, KnownModules, KnownPermissions
+from execution_engine.kbase.catalog import Catalog
+from execution_engine.kbase.workspace import Workspace
+from execution_engine.store.backends import BackendStore
+from execution_engine.store.coalesce import Coalescer
+from execution_engine.store.database import Document
+from execution_engine.store.heartbeats import HeartbeatStore
+from execution_engine.store.jobs import JobStore
+from execution_engine.store.logs import LogStore
+from execution_engine.store.payloads import PayloadStore
+from execution_engine.store.tokens import TokenCipher
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Settings, stores and services. ``read_job`` and ``read_payload`` answer concurrent look-ups together."""
+
+    settings: Settings
+    database: Database[Document]
+    cipher: TokenCipher
+    jobs: JobStore
+    payloads: PayloadStore
+    logs: LogStore
+    heartbeats: HeartbeatStore
+    backends: BackendStore
+    tokens: CheckedTokens
+    permissions: KnownPermissions
+    modules: KnownModules
+    workspace: Workspace
+    read_job: Coalescer[ObjectId, Document]
+    read_payload: Coalescer[str, Any]
+
+
+def build_engine(settings: Settings, database: Database[Document], cipher: TokenCipher) -> Engine:
+    """The engine of this process; opens no connection by itself."""
+    timeout, denial = settings.http_timeout_seconds, settings.denial_cache_seconds
+    workspace = Workspace(settings.workspace_url, timeout)
+    jobs = JobStore(database)
+    payloads = PayloadStore(database)
+    return Engine(
+        settings=settings,
+        database=database,
+        cipher=cipher,
+        jobs=jobs,
+        payloads=payloads,
+        logs=LogStore(database),
+        heartbeats=HeartbeatStore(database),
+        backends=BackendStore(database),
+        tokens=CheckedTokens(
+            Auth(settings.auth_url, timeout), token_seconds=settings.token_cache_seconds, denial_seconds=denial
+        ),
+        permissions=KnownPermissions(
+            workspace, permission_seconds=settings.permission_cache_seconds, denial_seconds=denial
+        ),
+        modules=KnownModules(
+            Catalog(settings.catalog_url, timeout), seconds=settings.catalog_cache_seconds, denial_seconds=denial
+        ),
+        workspace=workspace,
+        read_job=Coalescer(jobs.get_many),
+        read_payload=Coalescer(payloads.get_many),
+    )

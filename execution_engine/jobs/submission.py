@@ -1,0 +1,163 @@
+"""Accepting jobs: everything is checked first, then one write makes the job, or the whole batch, exist."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from bson import ObjectId
+
+from execution_engine.core.clock import now
+from execution_engine.core.errors import (
+    BatchTooLarge,
+    ClientGroupNotFound,
+    IdempotencyConflict,
+    ObjectNotReadable,
+    ParametersTooLarge,
+)
+from execution_engine.core.ids import new_job_id
+from execution_engine.core.json_text import canonical_json, to_json
+from execution_engine.core.states import Status
+from execution_engine.jobs.access import require_submit
+from execution_engine.jobs.apps import App, resolve_app
+from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.identity import User
+from execution_engine.store.database import Document
+from execution_engine.store.payloads import input_document
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job that may be stored: its record and its input document."""
+
+    record: Document
+    payload: Document
+
+
+def run_job(engine: Engine, user: User, params: Document, *, retry_of: ObjectId | None = None) -> ObjectId:
+    """Submit one job; its id, once the job is recorded durably.
+
+    The same idempotency key with the same request answers the id of the first.
+
+    Raises:
+        IdempotencyConflict: the key was used with another request.
+        WorkspaceNotFound, PermissionDenied: the workspace can't be used.
+        AppNotFound, ClientGroupNotFound, ObjectNotReadable, ParametersTooLarge: what the message names.
+        CatalogUnavailable, WorkspaceUnavailable: something could not be checked.
+    """
+    require_submit(engine, user, params.get("wsid"))
+    _require_objects(engine, user, params.get("source_ws_objects", []))
+    job = prepare(engine, user, params, wsid=params.get("wsid"))
+    if retry_of is not None:
+        job.record["retry_of"] = retry_of
+    _add_idempotency(job.record, params)
+    engine.payloads.put_inputs([job.payload])
+    earlier = engine.jobs.insert(job.record)
+    return job.record["_id"] if earlier is None else _same_request(earlier, job.record)
+
+
+def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, list[ObjectId]]:
+    """Submit a batch: all of its jobs exist afterwards, or none; the batch's id and theirs, in order.
+
+    Raises:
+        BatchTooLarge, and as :func:`run_job`; the message names the job.
+    """
+    asked = params["jobs"]
+    if len(asked) > engine.settings.max_batch_jobs:
+        raise BatchTooLarge(f"The batch has {len(asked):,} jobs; up to {engine.settings.max_batch_jobs:,} are taken.")
+    wsid = params.get("wsid")
+    require_submit(engine, user, wsid)
+    _require_objects(engine, user, [ref for job in asked for ref in job.get("source_ws_objects", [])])
+    batch = _new_record(user, wsid)
+    _add_idempotency(batch, params)
+    jobs = [prepare(engine, user, job, wsid=wsid, path=f"jobs[{n}]") for n, job in enumerate(asked)]
+    for n, job in enumerate(jobs):
+        job.record.update(batch_id=batch["_id"], batch_n=n)
+    engine.payloads.put_inputs([job.payload for job in jobs])
+    earlier = engine.jobs.insert_batch(batch, [job.record for job in jobs])
+    if earlier is None:
+        return batch["_id"], [job.record["_id"] for job in jobs]
+    batch_id = _same_request(earlier, batch)
+    return batch_id, engine.jobs.batch_job_ids(batch_id)
+
+
+def prepare(engine: Engine, user: User, asked: Document, *, wsid: int | None, path: str = "params") -> Prepared:
+    """Check one job's own parameters and build its two halves; nothing is written."""
+    app = resolve_app(engine, asked["method"], asked.get("service_ver"))
+    text = to_json({"params": asked.get("params", []), "app": app.launch})
+    limit = engine.settings.max_params_bytes
+    if len(text) > limit:
+        raise ParametersTooLarge(
+            f"{path}: the parameters of {asked['method']} have {len(text):,} bytes; up to {limit:,} are taken. "
+            "Save large input as a workspace object and pass its reference."
+        )
+    record = _new_record(user, wsid) | {
+        "method": asked["method"],
+        "service_ver": app.commit,
+        "client_group": _client_group(engine, asked, path),
+        "requirements": _requirements(engine, asked, app),
+        "status": Status.CREATED,
+        "active": True,
+        "claimed": False,
+        "attempt": {"n": 0},
+    }
+    record |= {name: asked[name] for name in ("app_id", "source_ws_objects") if asked.get(name)}
+    record["updated"] = record["created"]
+    record["history"] = [{"at": record["created"], "event": "created", "status": Status.CREATED, "actor": user.name}]
+    token = engine.cipher.encrypt(user.token) if app.needs_token else None
+    return Prepared(record, input_document(record["_id"], text, token, record["created"]))
+
+
+def _new_record(user: User, wsid: int | None) -> Document:
+    record: Document = {"_id": new_job_id(), "user": user.name, "created": now()}
+    if wsid is not None:
+        record["wsid"] = wsid
+    return record
+
+
+def _client_group(engine: Engine, asked: Document, path: str) -> str:
+    groups = engine.settings.client_groups
+    group: str = asked.get("client_group", engine.settings.default_client_group)
+    if group not in groups:
+        raise ClientGroupNotFound(
+            f"{path}.client_group: there is no client group {group!r}; there are {', '.join(sorted(groups))}."
+        )
+    return group
+
+
+def _requirements(engine: Engine, asked: Document, app: App) -> dict[str, int]:
+    """What was asked for; else what the app needs; else the default."""
+    settings = engine.settings
+    defaults = {
+        "cpus": settings.default_cpus,
+        "memory_mb": settings.default_memory_mb,
+        "disk_gb": settings.default_disk_gb,
+    }
+    chosen: dict[str, int] = defaults | app.needs | asked.get("requirements", {})
+    return chosen
+
+
+def _require_objects(engine: Engine, user: User, refs: list[str]) -> None:
+    unreadable = engine.workspace.unreadable_objects(sorted(set(refs)), user.token) if refs else []
+    if unreadable:
+        raise ObjectNotReadable(
+            f"source_ws_objects: {', '.join(unreadable[:10])} "
+            f"{'does' if len(unreadable) == 1 else 'do'} not exist, or you may not read "
+            f"{'it' if len(unreadable) == 1 else 'them'}."
+        )
+
+
+def _add_idempotency(record: Document, params: Document) -> None:
+    if key := params.get("idempotency_key"):
+        record["idempotency"] = {"key": key, "digest": hashlib.sha256(canonical_json(params)).hexdigest()}
+
+
+def _same_request(earlier: Document, record: Document) -> ObjectId:
+    first: Any = earlier["_id"]
+    asked, before = record.get("idempotency"), earlier.get("idempotency")
+    if asked and before and asked["digest"] != before["digest"]:
+        raise IdempotencyConflict(
+            f"idempotency_key {asked['key']!r} was used before, with another request, for {first}; "
+            "use a new key for a new request.",
+            job_id=str(first),
+        )
+    return ObjectId(first)

@@ -1,0 +1,75 @@
+"""Look-ups by key that come at the same time go to the database as one.
+
+A single look-up costs the driver far more than one more key in a query. So the first caller asks alone; keys that
+arrive while it waits are asked for together by the next one. Nobody waits on a timer, and nobody is given what was read
+before they asked.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Ask(Generic[K, V]):
+    __slots__ = ("error", "key", "leads", "ready", "value")
+
+    def __init__(self, key: K) -> None:
+        self.key = key
+        self.value: V | None = None
+        self.error: BaseException | None = None
+        self.leads = False
+        self.ready = threading.Event()
+
+
+class Coalescer(Generic[K, V]):
+    """Answers :meth:`get` through ``load``, which takes many keys and leaves unknown ones out.
+
+    Callers that ask for the same key share the value: they must not change it.
+    """
+
+    def __init__(self, load: Callable[[list[K]], Mapping[K, V]]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._waiting: list[_Ask[K, V]] = []
+        self._busy = False
+
+    def get(self, key: K) -> V | None:
+        """The value, or None. Raises what ``load`` raises."""
+        ask: _Ask[K, V] = _Ask(key)
+        with self._lock:
+            self._waiting.append(ask)
+            ask.leads = not self._busy
+            self._busy = True
+        if not ask.leads:
+            ask.ready.wait()
+        if ask.leads:
+            self._lead()
+        if ask.error is not None:
+            raise ask.error
+        return ask.value
+
+    def _lead(self) -> None:
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+        try:
+            values = self._load(list({ask.key for ask in batch}))
+            for ask in batch:
+                ask.value = values.get(ask.key)
+        except BaseException as error:  # noqa: BLE001  every caller is given it, none may be left waiting
+            for ask in batch:
+                ask.error = error
+        self._pass_on()
+        for ask in batch:
+            ask.ready.set()
+
+    def _pass_on(self) -> None:
+        with self._lock:
+            if not self._waiting:
+                self._busy = False
+                return
+            heir = self._waiting[0]
+            heir.leads = True
+        heir.ready.set()

@@ -1,0 +1,43 @@
+"""The connection to MongoDB."""
+
+from typing import Any
+
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+Document = dict[str, Any]
+CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True)
+
+# How long a call waits for a primary: longer than mongod needs to come back after a crash (about a second), shorter
+# than people wait.
+SELECTION_MS = 5_000
+SOCKET_MS = 30_000
+POOL_SIZE = 64
+
+UNREACHABLE: tuple[type[PyMongoError], ...] = (AutoReconnect, ConnectionFailure, NetworkTimeout, ExecutionTimeout)
+"""The driver's errors that mean "not now", in contrast to mistakes of ours."""
+
+
+def connect(url: str, name: str) -> Database[Document]:
+    """The database ``name``; nothing is sent yet.
+
+    Writes are acknowledged by the majority, which on a replica set implies the journal: what was acknowledged survives
+    a kill of mongod. Open it after a fork, one for each process.
+    """
+    client: MongoClient[Document] = MongoClient(
+        url,
+        appname="execution-engine",
+        serverSelectionTimeoutMS=SELECTION_MS,
+        connectTimeoutMS=2_000,
+        socketTimeoutMS=SOCKET_MS,
+        maxPoolSize=POOL_SIZE,
+        retryWrites=True,
+        retryReads=True,
+    )
+    return client.get_database(
+        name, codec_options=CODEC, write_concern=WriteConcern(w="majority"), read_concern=ReadConcern("local")
+    )

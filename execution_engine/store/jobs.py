@@ -1,0 +1,155 @@
+"""The hot records: ``jobs``, and ``batches`` (the parents; a batch's jobs point to it)."""
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+
+from bson import ObjectId
+from pymongo import ReturnDocument, UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from execution_engine.core.errors import Busy
+from execution_engine.core.states import FINAL
+from execution_engine.core.transitions import Transition
+from execution_engine.store.database import Document
+
+# What only the engine reads: hashes of secrets and book-keeping.
+PRIVATE = ("attempt.ticket", "attempt.credential", "attempt.claim", "cleanup", "idempotency.digest")
+
+
+class JobStore:
+    """Reads and conditional writes of job records."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._database = database
+        self._jobs = database.jobs
+        self._batches = database.batches
+
+    def insert(self, job: Document) -> Document | None:
+        """Make the job exist, durably.
+
+        Returns None, or the job that the same user submitted before with the same idempotency key.
+        """
+        try:
+            self._jobs.insert_one(job)
+        except DuplicateKeyError:
+            return _earlier(self._jobs, job)
+        return None
+
+    def insert_batch(self, batch: Document, jobs: Sequence[Document]) -> Document | None:
+        """Make the batch and all of its jobs exist, or none of them: one transaction.
+
+        Returns None, or the batch that the same user submitted before with the same idempotency key.
+        """
+
+        def write(session: ClientSession) -> None:
+            self._batches.insert_one(batch, session=session)
+            self._jobs.insert_many(jobs, session=session)
+
+        try:
+            with self._database.client.start_session() as session:
+                session.with_transaction(write)
+        except DuplicateKeyError:
+            return _earlier(self._batches, batch)
+        return None
+
+    def get(self, job_id: ObjectId) -> Document | None:
+        """One job's whole record."""
+        return self._jobs.find_one({"_id": job_id})
+
+    def get_many(
+        self, job_ids: Iterable[ObjectId], fields: Mapping[str, int] | None = None
+    ) -> dict[ObjectId, Document]:
+        """Records by id; unknown ids are left out."""
+        found = self._jobs.find({"_id": {"$in": list(job_ids)}}, fields)
+        return {job["_id"]: job for job in found}
+
+    def get_batch(self, batch_id: ObjectId) -> Document | None:
+        """A batch's own record."""
+        return self._batches.find_one({"_id": batch_id})
+
+    def get_batches(self, batch_ids: Iterable[ObjectId]) -> dict[ObjectId, Document]:
+        """Batches' own records by id; unknown ids are left out."""
+        return {batch["_id"]: batch for batch in self._batches.find({"_id": {"$in": list(batch_ids)}})}
+
+    def batch_counts(self, batch_ids: Sequence[ObjectId]) -> dict[ObjectId, dict[str, int]]:
+        """How many jobs of each batch are in which status."""
+        counts: dict[ObjectId, dict[str, int]] = {batch_id: {} for batch_id in batch_ids}
+        rows = self._jobs.aggregate(
+            [
+                {"$match": {"batch_id": {"$in": list(batch_ids)}}},
+                {"$group": {"_id": {"batch": "$batch_id", "status": "$status"}, "n": {"$sum": 1}}},
+            ]
+        )
+        for row in rows:
+            counts[row["_id"]["batch"]][row["_id"]["status"]] = row["n"]
+        return counts
+
+    def batch_job_ids(self, batch_id: ObjectId) -> list[ObjectId]:
+        """The ids of a batch's jobs, in the order of submission."""
+        found = self._jobs.find({"batch_id": batch_id}, {"batch_n": 1})
+        return [job["_id"] for job in sorted(found, key=operator.itemgetter("batch_n"))]
+
+    def retries_of(self, job_ids: Sequence[ObjectId]) -> dict[ObjectId, list[ObjectId]]:
+        """The retries of each of the jobs, oldest first."""
+        retries: dict[ObjectId, list[ObjectId]] = {}
+        for job in self._jobs.find({"retry_of": {"$in": list(job_ids)}}, {"retry_of": 1}).sort("_id", 1):
+            retries.setdefault(job["retry_of"], []).append(job["_id"])
+        return retries
+
+    def mark_retried(self, job_id: ObjectId) -> None:
+        """Note that the job may have retries."""
+        self._jobs.update_one({"_id": job_id}, {"$set": {"retried": True}})
+
+    def apply(self, job_id: ObjectId, transition: Transition) -> Document | None:
+        """The job after the transition, or None if its condition did not hold and nothing changed."""
+        return self._jobs.find_one_and_update(
+            transition.condition(job_id), transition.change(), return_document=ReturnDocument.AFTER
+        )
+
+    def apply_many(
+        self, transitions: Iterable[tuple[ObjectId, Transition]], session: ClientSession | None = None
+    ) -> int:
+        """Apply each whose condition holds; how many did."""
+        writes = [UpdateOne(t.condition(job_id), t.change()) for job_id, t in transitions]
+        return self._jobs.bulk_write(writes, ordered=False, session=session).modified_count if writes else 0
+
+    def note_backend_id(self, ids: Mapping[tuple[ObjectId, int], str]) -> None:
+        """Record backends' ids by (job, attempt), whatever state the job has reached meanwhile."""
+        writes = [
+            UpdateOne({"_id": job_id, "attempt.n": attempt}, {"$set": {"backend_id": backend_id}})
+            for (job_id, attempt), backend_id in ids.items()
+        ]
+        if writes:
+            self._jobs.bulk_write(writes, ordered=False)
+
+    def in_flight(self) -> list[Document]:
+        """All jobs that a backend may have: what the reconciler needs of them."""
+        fields = dict.fromkeys(
+            ("status", "backend", "backend_id", "attempt", "cancel_requested", "client_group", "user", "host"), 1
+        )
+        return list(self._jobs.find({"active": True, "claimed": True}, fields).hint("active"))
+
+    def ended_with_work_left(self, limit: int) -> list[Document]:
+        """Ended jobs whose token is still to be erased and whose statistics are still to be reported."""
+        return list(self._jobs.find({"cleanup": True}).hint("cleanup").limit(limit))
+
+    def mark_cleaned(self, job_ids: Sequence[ObjectId]) -> None:
+        """Nothing is left to do for these ended jobs."""
+        self._jobs.update_many(
+            {"_id": {"$in": list(job_ids)}, "status": {"$in": list(FINAL)}}, {"$unset": {"cleanup": ""}}
+        )
+
+
+def _earlier(collection: Collection[Document], record: Document) -> Document:
+    """What holds the place that ``record`` wanted: submitted before, by the same user, with the same key."""
+    found = None
+    if "idempotency" in record:
+        found = collection.find_one({"user": record["user"], "idempotency.key": record["idempotency"]["key"]})
+    # Without a key only the id can collide: the driver has repeated a write whose answer was lost.
+    found = found or collection.find_one({"_id": record["_id"]})
+    if found is None:
+        raise Busy("Another request with the same idempotency key is under way; send it again.")
+    return found

@@ -1,0 +1,87 @@
+"""The cold half of a job: what went in and what came out, ``job_io``.
+
+JSON text, compressed (BSON would refuse big integers and odd keys). Two kinds of document, told apart by the end of
+their ids: ``<job>.in`` has the input and, while the job needs it, the submitter's encrypted token;
+``<job>.out.<n>.<d>`` has what attempt ``n`` reported, ``d`` from the report's digest, so that two reports never
+overwrite each other. The record names the one that counts; the others are swept.
+"""
+
+import contextlib
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from execution_engine.core.json_text import from_json
+from execution_engine.store.database import Document
+
+_LEVEL = 1  # most of the gain for a quarter of the time
+
+
+def input_key(job_id: ObjectId) -> str:
+    """The id of a job's input document."""
+    return f"{job_id}.in"
+
+
+def output_key(job_id: ObjectId, attempt: int, digest: str) -> str:
+    """The id of the output document of one report of one attempt."""
+    return f"{job_id}.out.{attempt}.{digest[:16]}"
+
+
+def input_document(job_id: ObjectId, text: bytes, token: bytes | None, at: datetime) -> Document:
+    """The document of a job's input, ``text`` being its JSON."""
+    document: Document = {"_id": input_key(job_id), "z": zlib.compress(text, _LEVEL), "at": at}
+    if token is not None:
+        document["token"] = token
+    return document
+
+
+class PayloadStore:
+    """Writes once, reads, and erases tokens."""
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._io = database.job_io
+
+    def put_inputs(self, documents: Sequence[Document]) -> None:
+        """Store inputs, before the jobs that they belong to exist."""
+        if len(documents) == 1:
+            self._io.insert_one(documents[0])
+        else:
+            self._io.insert_many(documents, ordered=False)
+
+    def put_output(self, key: str, text: bytes, at: datetime) -> None:
+        """Store a report's output; the same again changes nothing."""
+        with contextlib.suppress(DuplicateKeyError):
+            self._io.insert_one({"_id": key, "z": zlib.compress(text, _LEVEL), "at": at})
+
+    def get(self, key: str) -> Any:
+        """The stored value; None if there is none."""
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Stored values by key; unknown keys are left out."""
+        found = self._io.find({"_id": {"$in": list(keys)}}, {"z": 1})
+        return {document["_id"]: from_json(zlib.decompress(document["z"])) for document in found}
+
+    def get_token(self, job_id: ObjectId) -> bytes | None:
+        """The submitter's encrypted token, until the job has ended."""
+        document = self._io.find_one({"_id": input_key(job_id)}, {"token": 1})
+        return None if document is None else document.get("token")
+
+    def erase_tokens(self, job_ids: Iterable[ObjectId]) -> None:
+        """Forget the submitters' tokens of these jobs."""
+        keys = [input_key(job_id) for job_id in job_ids]
+        self._io.update_many({"_id": {"$in": keys}, "token": {"$exists": True}}, {"$unset": {"token": ""}})
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove documents that belong to nothing."""
+        self._io.delete_many({"_id": {"$in": list(keys)}})
+
+    def written_between(self, since: ObjectId, until: ObjectId, limit: int) -> list[str]:
+        """Keys of documents of jobs whose ids (that is: ages) lie between the two, for the sweep of orphans."""
+        query = {"_id": {"$gte": str(since), "$lt": str(until)}}
+        return [document["_id"] for document in self._io.find(query, {"_id": 1}).sort("_id", 1).limit(limit)]
