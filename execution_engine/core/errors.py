@@ -60,6 +60,13 @@ class InternalError(EngineError):
     reason = "internal_error"
 
 
+class HttpMethodNotAllowed(EngineError):
+    """Only HTTP POST is allowed here."""
+
+    code = -32300
+    reason = "http_method_not_allowed"
+
+
 class BodyTooLarge(EngineError):
     """The request is larger than the service takes."""
 

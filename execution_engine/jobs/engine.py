@@ -16,6 +16,7 @@ from execution_engine.store.coalesce import Coalescer
 from execution_engine.store.database import Document
 from execution_engine.store.heartbeats import HeartbeatStore
 from execution_engine.store.jobs import JobStore
+from execution_engine.store.leases import LeaseStore
 from execution_engine.store.logs import LogStore
 from execution_engine.store.payloads import PayloadStore
 from execution_engine.store.tokens import TokenCipher
@@ -33,6 +34,7 @@ class Engine:
     logs: LogStore
     heartbeats: HeartbeatStore
     backends: BackendStore
+    leases: LeaseStore
     tokens: CheckedTokens
     permissions: KnownPermissions
     modules: KnownModules
@@ -56,6 +58,7 @@ def build_engine(settings: Settings, database: Database[Document], cipher: Token
         logs=LogStore(database),
         heartbeats=HeartbeatStore(database),
         backends=BackendStore(database),
+        leases=LeaseStore(database),
         tokens=CheckedTokens(
             Auth(settings.auth_url, timeout), token_seconds=settings.token_cache_seconds, denial_seconds=denial
         ),

@@ -6,7 +6,7 @@ before they asked.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -14,18 +14,18 @@ V = TypeVar("V")
 
 
 class _Ask(Generic[K, V]):
-    __slots__ = ("error", "key", "leads", "ready", "value")
+    __slots__ = ("error", "keys", "leads", "ready", "values")
 
-    def __init__(self, key: K) -> None:
-        self.key = key
-        self.value: V | None = None
+    def __init__(self, keys: list[K]) -> None:
+        self.keys = keys
+        self.values: dict[K, V] = {}
         self.error: BaseException | None = None
         self.leads = False
         self.ready = threading.Event()
 
 
 class Coalescer(Generic[K, V]):
-    """Answers :meth:`get` through ``load``, which takes many keys and leaves unknown ones out.
+    """Answers look-ups through ``load``, which takes many keys and leaves unknown ones out.
 
     Callers that ask for the same key share the value: they must not change it.
     """
@@ -38,7 +38,13 @@ class Coalescer(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """The value, or None. Raises what ``load`` raises."""
-        ask: _Ask[K, V] = _Ask(key)
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Iterable[K]) -> dict[K, V]:
+        """The values by key; unknown keys are left out. Raises what ``load`` raises."""
+        ask: _Ask[K, V] = _Ask(list(keys))
+        if not ask.keys:
+            return {}
         with self._lock:
             self._waiting.append(ask)
             ask.leads = not self._busy
@@ -49,15 +55,15 @@ class Coalescer(Generic[K, V]):
             self._lead()
         if ask.error is not None:
             raise ask.error
-        return ask.value
+        return ask.values
 
     def _lead(self) -> None:
         with self._lock:
             batch, self._waiting = self._waiting, []
         try:
-            values = self._load(list({ask.key for ask in batch}))
+            values = self._load(list({key for ask in batch for key in ask.keys}))
             for ask in batch:
-                ask.value = values.get(ask.key)
+                ask.values = {key: values[key] for key in ask.keys if key in values}
         except BaseException as error:  # noqa: BLE001  every caller is given it, none may be left waiting
             for ask in batch:
                 ask.error = error

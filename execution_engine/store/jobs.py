@@ -15,8 +15,7 @@ from execution_engine.core.states import FINAL
 from execution_engine.core.transitions import Transition
 from execution_engine.store.database import Document
 
-# What only the engine reads: hashes of secrets and book-keeping.
-PRIVATE = ("attempt.ticket", "attempt.credential", "attempt.claim", "cleanup", "idempotency.digest")
+PAGE_MS = 5_000  # a page that takes longer reads far too much
 
 
 class JobStore:
@@ -65,6 +64,10 @@ class JobStore:
         """Records by id; unknown ids are left out."""
         found = self._jobs.find({"_id": {"$in": list(job_ids)}}, fields)
         return {job["_id"]: job for job in found}
+
+    def page(self, query: Document, index: str, sort: list[tuple[str, int]], limit: int) -> list[Document]:
+        """Up to ``limit`` records in order, by the named index; gives up after PAGE_MS."""
+        return list(self._jobs.find(query).hint(index).sort(sort).limit(limit).max_time_ms(PAGE_MS))
 
     def get_batch(self, batch_id: ObjectId) -> Document | None:
         """A batch's own record."""
@@ -125,10 +128,43 @@ class JobStore:
         if writes:
             self._jobs.bulk_write(writes, ordered=False)
 
+    def any_waiting(self) -> bool:
+        """Whether any job waits to be handed out."""
+        return self._jobs.find_one({"status": "created", "claimed": False}, {"_id": 1}, hint="waiting") is not None
+
+    def queue_heads(self, group: str) -> list[str]:
+        """The users with jobs waiting in the group, by the age of their oldest one."""
+        rows = self._jobs.aggregate(
+            [
+                {"$match": {"status": "created", "claimed": False, "client_group": group}},
+                {"$sort": {"user": 1, "created": 1}},
+                {"$group": {"_id": "$user", "oldest": {"$first": "$created"}}},
+                {"$sort": {"oldest": 1}},
+            ],
+            hint="waiting",
+        )
+        return [row["_id"] for row in rows]
+
+    def waiting_of(self, group: str, user: str, limit: int) -> list[Document]:
+        """A user's jobs that wait in the group, oldest first."""
+        query = {"status": "created", "claimed": False, "client_group": group, "user": user}
+        fields = {"attempt": 1, "requirements": 1, "client_group": 1, "user": 1}
+        return list(self._jobs.find(query, fields).hint("waiting").sort([("created", 1), ("_id", 1)]).limit(limit))
+
+    def claimed_by(self, claim_id: str, job_ids: Sequence[ObjectId]) -> set[ObjectId]:
+        """Those of the jobs that the claim ``claim_id`` got."""
+        found = self._jobs.find({"_id": {"$in": list(job_ids)}, "attempt.claim": claim_id}, {"_id": 1})
+        return {job["_id"] for job in found}
+
+    def note_hold(self, job_id: ObjectId, hold: Document | None) -> None:
+        """What a queued job waits for, as its backend says; None: it does not say."""
+        change = {"$set": {"hold": hold}} if hold else {"$unset": {"hold": ""}}
+        self._jobs.update_one({"_id": job_id, "status": "queued"}, change)
+
     def in_flight(self) -> list[Document]:
         """All jobs that a backend may have: what the reconciler needs of them."""
         fields = dict.fromkeys(
-            ("status", "backend", "backend_id", "attempt", "cancel_requested", "client_group", "user", "host"), 1
+            ("status", "backend", "backend_id", "attempt", "cancel_requested", "client_group", "user", "hold"), 1
         )
         return list(self._jobs.find({"active": True, "claimed": True}, fields).hint("active"))
 

@@ -6,6 +6,7 @@ Time is mongod's own ($$NOW), so that clocks of hosts don't matter.
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from pymongo import ReturnDocument
@@ -66,6 +67,10 @@ class LeaseStore:
             # Expired from the start: acquire() decides who gets it, by mongod's clock.
             self._leases.insert_one({"_id": name, "owner": None, "fence": 0, "until": EPOCH, "used": 0})
         return self.acquire(name, owner, seconds)
+
+    def is_held(self, name: str, at: datetime) -> bool:
+        """Whether anybody holds the lease at ``at``, for information only: clocks may differ."""
+        return self._leases.count_documents({"_id": name, "until": {"$gt": at}}, limit=1) > 0
 
     def release(self, lease: Lease) -> None:
         """Let another one have it at once; harmless if the lease was lost."""

@@ -1,0 +1,58 @@
+"""get_logs, add_job_logs."""
+
+from bson import ObjectId
+
+from execution_engine.api.callers import Rules
+from execution_engine.core.clock import now, to_ms
+from execution_engine.core.ids import parse_job_id
+from execution_engine.core.states import FINAL
+from execution_engine.jobs import attempts
+from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.identity import User
+from execution_engine.jobs.lookup import readable_job
+from execution_engine.rpc.registry import Registry
+from execution_engine.store.database import Document
+from execution_engine.store.log_chunks import Line, cut_line
+from execution_engine.store.logs import Page
+
+DEFAULT_LIMIT = 1_000
+
+
+def register(registry: Registry, engine: Engine, rules: Rules) -> None:
+    """Bind the methods of this module."""
+
+    def get_logs(user: User, params: Document) -> Document:
+        job_id = parse_job_id(params["job_id"])
+        # The state is read before the lines, so that "ended" promises that these are all.
+        ended = readable_job(engine, user, job_id)["status"] in FINAL
+        page = _page(engine, job_id, params)
+        lines = [
+            {"n": n, "line": line.text, "stream": line.stream, "ts": line.ts}
+            for n, line in enumerate(page.lines, page.first)
+        ]
+        next_line = page.first + len(lines)
+        return {"lines": lines, "next_line": next_line, "total_lines": page.total, "ended": int(ended)}
+
+    def add_job_logs(credential: str, params: Document) -> Document:
+        limit, default_ts = engine.settings.max_line_chars, to_ms(now())
+        lines = [
+            Line(cut_line(line["line"], limit), line.get("stream", "stdout"), line.get("ts", default_ts))
+            for line in params["lines"]
+        ]
+        next_line, cancel = attempts.add_lines(
+            engine, credential, parse_job_id(params["job_id"]), params["attempt"], params.get("first_line"), lines
+        )
+        return {"next_line": next_line, "cancel_requested": int(cancel)}
+
+    registry.add("get_logs", get_logs, rules.user)
+    registry.add("add_job_logs", add_job_logs, rules.attempt, large_body=True)
+
+
+def _page(engine: Engine, job_id: ObjectId, params: Document) -> Page:
+    limit = params.get("limit", DEFAULT_LIMIT)
+    if "tail" in params:
+        return engine.logs.read_tail(job_id, params["tail"])
+    skip = params.get("skip", 0)
+    if "since" in params:
+        skip = max(skip, engine.logs.first_since(job_id, params["since"]))
+    return engine.logs.read(job_id, skip, limit)

@@ -1,0 +1,51 @@
+"""status, ver, whoami, list_config."""
+
+from execution_engine import __version__
+from execution_engine.api.callers import Rules
+from execution_engine.core.clock import now, to_ms
+from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.identity import User
+from execution_engine.jobs.state import dependencies
+from execution_engine.rpc.registry import Registry
+from execution_engine.store.database import Document
+
+
+def register(registry: Registry, engine: Engine, rules: Rules, git_commit: str) -> None:
+    """Bind the methods of this module; ``git_commit`` is the source's, or empty."""
+    settings = engine.settings
+    config = {
+        "external_url": settings.external_url,
+        "auth_url": settings.auth_url,
+        "workspace_url": settings.workspace_url,
+        "catalog_url": settings.catalog_url,
+        "client_groups": ",".join(settings.client_groups),
+        "default_client_group": settings.default_client_group,
+        "max_params_bytes": str(settings.max_params_bytes),
+        "max_output_bytes": str(settings.max_output_bytes),
+        "max_batch_jobs": str(settings.max_batch_jobs),
+        "version": __version__,
+    }
+
+    def status(_: None, __: Document) -> Document:
+        states = dependencies(engine)
+        return {
+            "state": "ok" if all(state["state"] == "up" for state in states.values()) else "degraded",
+            "version": __version__,
+            "git_commit": git_commit,
+            "server_time": to_ms(now()),
+            "dependencies": states,
+        }
+
+    def ver(_: None, __: Document) -> str:
+        return __version__
+
+    def whoami(user: User, _: Document) -> Document:
+        return {"user": user.name, "roles": list(user.roles), "admin": user.admin.name.lower()}
+
+    def list_config(_: None, __: Document) -> dict[str, str]:
+        return config
+
+    registry.add("status", status, rules.anyone)
+    registry.add("ver", ver, rules.anyone)
+    registry.add("whoami", whoami, rules.user)
+    registry.add("list_config", list_config, rules.maybe_user)

@@ -1,0 +1,209 @@
+"""Every change of a job's state, each one function that returns one conditional update.
+
+A :class:`Transition` names the states that it may leave and whatever else must hold; the store applies it as a single
+atomic write, so there is no read-modify-write anywhere and of two callers that want different ends one wins. Nothing
+else writes ``status``.
+"""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any
+
+from execution_engine.core.states import ACTIVE, FINAL, NOT_STARTED, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One conditional update of one job.
+
+    ``where`` is added to the condition on status; ``put`` and ``drop`` are fields (dotted names) set and removed;
+    ``keep_earlier`` are times that are set only where none, or a later one, stands.
+    """
+
+    event: str
+    at: dt.datetime
+    leaves: tuple[Status, ...]
+    actor: str
+    to: Status | None = None
+    where: dict[str, Any] = field(default_factory=dict)
+    put: dict[str, Any] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    keep_earlier: dict[str, dt.datetime] = field(default_factory=dict)
+    attempt: int | None = None
+    note: str | None = None
+
+    def condition(self, job_id: Any) -> dict[str, Any]:
+        """The filter of the update."""
+        status = self.leaves[0] if len(self.leaves) == 1 else {"$in": list(self.leaves)}
+        return {"_id": job_id, "status": status, **self.where}
+
+    def change(self) -> dict[str, Any]:
+        """The update document."""
+        put = {"updated": self.at, **self.put}
+        if self.to is not None:
+            put["status"] = self.to
+            put["active"] = self.to not in FINAL
+            if self.to in FINAL:
+                # What is left to do after the end (erase the token, report statistics) is found by this mark.
+                put |= {"finished": self.at, "claimed": False, "cleanup": True}
+            elif self.to == Status.RUNNING:
+                put["running"] = self.at
+        change: dict[str, Any] = {"$set": put, "$push": {"history": self._entry()}}
+        if self.drop:
+            change["$unset"] = dict.fromkeys(self.drop, "")
+        if self.keep_earlier:
+            change["$min"] = dict(self.keep_earlier)
+        return change
+
+    def _entry(self) -> dict[str, Any]:
+        said = {"status": self.to, "attempt": self.attempt, "note": self.note}
+        return {"at": self.at, "event": self.event, "actor": self.actor} | {
+            name: value for name, value in said.items() if value is not None
+        }
+
+
+def claim(at: dt.datetime, *, attempt: int, tag: str, ticket_hash: str, claim_id: str, backend: str) -> Transition:
+    """Take a waiting job for an attempt, before its backend is called."""
+    return Transition(
+        event="claimed",
+        at=at,
+        leaves=(Status.CREATED,),
+        actor="engine",
+        where={"claimed": False, "attempt.n": attempt - 1, "cancel_requested": None},
+        put={
+            "claimed": True,
+            "backend": backend,
+            "attempt": {"n": attempt, "tag": tag, "ticket": ticket_hash, "claim": claim_id, "claimed_at": at},
+        },
+        drop=("backend_id", "host"),
+        attempt=attempt,
+    )
+
+
+def submitted(at: dt.datetime, *, attempt: int, backend_id: str) -> Transition:
+    """The backend has the attempt."""
+    return Transition(
+        event="queued",
+        at=at,
+        leaves=(Status.CREATED, Status.ESTIMATING),
+        actor="engine",
+        to=Status.QUEUED,
+        where={"attempt.n": attempt, "claimed": True},
+        put={"backend_id": backend_id},
+        keep_earlier={"queued": at},
+        attempt=attempt,
+    )
+
+
+def release(at: dt.datetime, *, attempt: int, note: str) -> Transition:
+    """Give an attempt up that its backend does not have and that never began; the job waits for another one."""
+    return Transition(
+        event="released",
+        at=at,
+        leaves=NOT_STARTED,
+        actor="engine",
+        to=Status.CREATED,
+        where={"attempt.n": attempt, "claimed": True, "attempt.runner": None, "cancel_requested": None},
+        put={"claimed": False},
+        # Without a ticket a runner of the old attempt that turns up late can't start it.
+        drop=("backend_id", "attempt.ticket", "queued"),
+        attempt=attempt,
+        note=note,
+    )
+
+
+def start(
+    at: dt.datetime, *, attempt: int, ticket_hash: str, runner: str, credential_hash: str, host: str | None
+) -> Transition:
+    """The one runner that brings the ticket first begins the attempt."""
+    put = {"attempt.runner": runner, "attempt.credential": credential_hash}
+    if host:
+        put["host"] = host
+    return Transition(
+        event="started",
+        at=at,
+        leaves=NOT_STARTED,
+        actor="runner",
+        to=Status.RUNNING,
+        where={"attempt.n": attempt, "attempt.ticket": ticket_hash, "attempt.runner": None, "claimed": True},
+        put=put,
+        keep_earlier={"queued": at},
+        attempt=attempt,
+    )
+
+
+def finish(
+    at: dt.datetime, *, attempt: int, credential_hash: str, to: Status, digest: str, result: dict[str, Any]
+) -> Transition:
+    """The runner's report of the end; the first one decides.
+
+    ``digest`` identifies the report, so that its repetition is recognised. ``result`` holds the fields that come with
+    the end: cause, reports, output. Being terminated needs a request to cancel.
+    """
+    where: dict[str, Any] = {"attempt.n": attempt, "attempt.credential": credential_hash}
+    if to == Status.TERMINATED:
+        where["cancel_requested"] = {"$ne": None}
+    return Transition(
+        event=str(to),
+        at=at,
+        leaves=(Status.RUNNING,),
+        actor="runner",
+        to=to,
+        where=where,
+        put={**result, "attempt.finish": digest},
+        attempt=attempt,
+    )
+
+
+def settle(
+    at: dt.datetime,
+    *,
+    attempt: int,
+    to: Status,
+    cause: dict[str, Any],
+    leaves: tuple[Status, ...] = ACTIVE,
+    where: dict[str, Any] | None = None,
+) -> Transition:
+    """The engine ends a job of which its backend says that nothing runs any more."""
+    return Transition(
+        event=str(to),
+        at=at,
+        leaves=leaves,
+        actor="engine",
+        to=to,
+        where={"attempt.n": attempt, **(where or {})},
+        put={"cause": cause},
+        attempt=attempt,
+        note=cause["message"],
+    )
+
+
+def cancel_waiting(at: dt.datetime, *, by: str, reason: str | None, cause: dict[str, Any]) -> Transition:
+    """End a job at once that no backend has heard of."""
+    return Transition(
+        event="terminated",
+        at=at,
+        leaves=(Status.CREATED,),
+        actor=by,
+        to=Status.TERMINATED,
+        where={"claimed": False},
+        put={"cause": cause, "cancel_requested": _cancel_request(at, by, reason)},
+        note=reason,
+    )
+
+
+def request_cancel(at: dt.datetime, *, by: str, reason: str | None) -> Transition:
+    """Record the wish to stop a job that a backend may have; the first wish stands."""
+    return Transition(
+        event="cancel_requested",
+        at=at,
+        leaves=ACTIVE,
+        actor=by,
+        where={"claimed": True, "cancel_requested": None},
+        put={"cancel_requested": _cancel_request(at, by, reason)},
+        note=reason,
+    )
+
+
+def _cancel_request(at: dt.datetime, by: str, reason: str | None) -> dict[str, Any]:
+    return {"by": by, "at": at} | ({"reason": reason} if reason else {})

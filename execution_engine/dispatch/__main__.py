@@ -1,0 +1,49 @@
+"""The dispatcher process: ``python -m execution_engine.dispatch``, settings from KB_DEPLOYMENT_CONFIG."""
+
+import logging
+import signal
+import sys
+import threading
+
+from pymongo.errors import PyMongoError
+
+from execution_engine.backends.kinds import build_backends
+from execution_engine.config import load
+from execution_engine.core.errors import ConfigurationError
+from execution_engine.core.logs import configure_logging
+from execution_engine.dispatch.dispatcher import Dispatcher
+from execution_engine.jobs.engine import build_engine
+from execution_engine.store.database import connect
+from execution_engine.store.schema import prepare
+from execution_engine.store.tokens import load_cipher
+
+_log = logging.getLogger("execution_engine.dispatch")
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; 2 if a setting is wrong."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = load()
+        configure_logging(settings.log_level)
+        database = connect(settings.mongo_url, settings.mongo_database)
+        engine = build_engine(settings, database, load_cipher(settings.token_key_file))
+        backends = build_backends(settings)
+        while not stop.is_set():
+            try:
+                prepare(database)
+                break
+            except PyMongoError as error:
+                _log.warning("waiting for the database: %s", error)
+                stop.wait(1)
+    except ConfigurationError as error:
+        print(error.message, file=sys.stderr)  # noqa: T201  for the operator, before there is a log
+        return 2
+    Dispatcher(engine, backends).run(stop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

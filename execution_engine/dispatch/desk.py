@@ -1,0 +1,88 @@
+"""One backend as the dispatcher deals with it: calls that may fail, and what is known of its health."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TypeVar
+
+from execution_engine.backends.base import Backend, Resources
+from execution_engine.core.clock import now
+from execution_engine.core.errors import BackendUnavailable
+from execution_engine.store.backends import BackendStore
+
+T = TypeVar("T")
+LEAST_AHEAD = 4
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_REPORT_SECONDS = 10.0
+_log = logging.getLogger("execution_engine.dispatch")
+
+
+class Desk:
+    """A backend, whether it answers, and how many waiting jobs it should hold.
+
+    A backend that does not answer is left alone for a pause that grows; its jobs wait, those of others go on.
+    """
+
+    def __init__(self, backend: Backend, store: BackendStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self.backend = backend
+        self._store = store
+        self._clock = clock
+        self._reason: str | None = None
+        self._pause = _FIRST_PAUSE
+        self._resume_at = 0.0
+        self._reported_at = float("-inf")
+        self._resources: Resources | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it is worth calling the backend now."""
+        return self._clock() >= self._resume_at
+
+    def ask(self, call: Callable[[Backend], T]) -> T | None:
+        """The answer of a call to the backend; None if it does not answer now."""
+        if not self.open:
+            return None
+        try:
+            answer = call(self.backend)
+        except BackendUnavailable as error:
+            self._down(error.message)
+            return None
+        self._up()
+        return answer
+
+    def ahead(self, setting: int | None) -> int:
+        """How many jobs may wait inside the backend: the setting, else as many as it has slots, at least four."""
+        if setting is not None:
+            return setting
+        slots = self._resources.slots_total if self._resources else None
+        return max(LEAST_AHEAD, slots or 0)
+
+    def report(self) -> None:
+        """Say how the backend is, now and then, for the processes that never call one."""
+        if self._clock() < self._reported_at + _REPORT_SECONDS:
+            return
+        self._resources = self.ask(lambda backend: backend.resources()) or self._resources
+        self._write_report()
+
+    def _down(self, reason: str) -> None:
+        if self._reason is None:
+            _log.warning("backend %s is down: %s", self.backend.name, reason)
+        changed, self._reason = self._reason != reason, reason
+        self._resume_at = self._clock() + self._pause
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        if changed:
+            self._write_report()
+
+    def _up(self) -> None:
+        self._pause = _FIRST_PAUSE
+        if self._reason is not None:
+            _log.info("backend %s is up again", self.backend.name)
+            self._reason = None
+            self._write_report()
+
+    def _write_report(self) -> None:
+        self._reported_at = self._clock()
+        state = "up" if self._reason is None else "down"
+        resources = asdict(self._resources) if self._resources else {}
+        self._store.report(self.backend.name, now(), state, self._reason, resources)

@@ -1,0 +1,94 @@
+"""The dispatcher: one loop that feeds the backends, reconciles, and cleans up, as long as it holds the lease."""
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+
+from pymongo.errors import PyMongoError
+
+from execution_engine.backends.base import Backend
+from execution_engine.dispatch.aftermath import Aftermath
+from execution_engine.dispatch.desk import Desk
+from execution_engine.dispatch.feed import Feed
+from execution_engine.dispatch.post import Post
+from execution_engine.dispatch.reconcile import Reconciler
+from execution_engine.dispatch.sweep import sweep_orphans
+from execution_engine.jobs.engine import Engine
+from execution_engine.kbase.catalog import Catalog
+from execution_engine.store.leases import LeaseLost
+
+_ORPHANS_SECONDS = 10.0
+_SWEEP_SECONDS = 600.0
+_AFTER_FAILURE_SECONDS = 0.5
+_log = logging.getLogger("execution_engine.dispatch")
+
+
+class Dispatcher:
+    """One process's part in dispatching; others stand by and take over when it goes."""
+
+    def __init__(self, engine: Engine, backends: dict[str, Backend]) -> None:
+        settings = engine.settings
+        self._engine = engine
+        self._pause = settings.dispatch_interval_ms / 1000
+        self._desks = {name: Desk(backend, engine.backends) for name, backend in backends.items()}
+        owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._post = Post(engine.jobs, engine.leases, owner, settings.lease_seconds)
+        groups = list(settings.client_groups.values())
+        tries = settings.max_start_attempts
+        self._feed = Feed(self._post, groups, self._desks, tries)
+        self._reconciler = Reconciler(self._post, self._desks, settings.submit_timeout_seconds, tries)
+        self._aftermath = Aftermath(
+            engine.jobs,
+            engine.payloads,
+            engine.heartbeats,
+            Catalog(settings.catalog_url, settings.http_timeout_seconds),
+            settings.service_token_file,
+        )
+        self._reconcile_every = settings.reconcile_interval_ms / 1000
+        self._due: dict[str, float] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Dispatch until ``stop``; faults of the database or of a backend are waited out."""
+        while not stop.is_set():
+            try:
+                busy = self._post.hold() and self.round()
+                stop.wait(0 if busy else self._pause)
+            except LeaseLost:
+                _log.warning("another dispatcher has taken over; standing by")
+            except PyMongoError as error:
+                _log.warning("the database does not answer: %s", error)
+                stop.wait(_AFTER_FAILURE_SECONDS)
+            except Exception:
+                # One odd record must not end dispatching for all others.
+                _log.exception("a round of the dispatcher failed")
+                stop.wait(_AFTER_FAILURE_SECONDS)
+        self._leave()
+
+    def round(self) -> bool:
+        """One round; whether there was so much to hand out that the next one should follow at once."""
+        if self._is_due("reconcile", self._reconcile_every):
+            for desk in self._desks.values():
+                desk.report()
+            self._reconciler.run()
+            self._aftermath.run()
+        if self._is_due("orphans", _ORPHANS_SECONDS):
+            self._reconciler.end_orphans()
+        if self._is_due("sweep", _SWEEP_SECONDS):
+            sweep_orphans(self._engine.jobs, self._engine.payloads)
+        return self._feed.run() > 0
+
+    def _is_due(self, what: str, every: float) -> bool:
+        now = time.monotonic()
+        if now < self._due.get(what, 0.0):
+            return False
+        self._due[what] = now + every
+        return True
+
+    def _leave(self) -> None:
+        try:
+            self._post.leave()
+        except PyMongoError as error:
+            _log.warning("the lease could not be given back, it runs out by itself: %s", error)

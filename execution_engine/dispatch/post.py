@@ -1,0 +1,61 @@
+"""The dispatcher's post: while it holds the lease it may write, and every write proves it."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from bson import ObjectId
+
+from execution_engine.core.transitions import Transition
+from execution_engine.jobs.holds import DISPATCH_LEASE
+from execution_engine.store.jobs import JobStore
+from execution_engine.store.leases import Lease, LeaseLost, LeaseStore
+
+_SAFETY = 0.8  # the holder stops itself before the lease runs out, by its own clock
+
+
+class Post:
+    """The lease of one dispatcher process, and its writes under it."""
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        leases: LeaseStore,
+        owner: str,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.jobs = jobs
+        self._leases = leases
+        self._owner = owner
+        self._seconds = seconds
+        self._clock = clock
+        self._lease: Lease | None = None
+        self._renewed_at = 0.0
+
+    def hold(self) -> bool:
+        """Take the post or keep it; False while another process has it."""
+        begun = self._clock()
+        if self._lease and begun < self._renewed_at + self._seconds / 3:
+            return True
+        self._lease = self._leases.acquire(DISPATCH_LEASE, self._owner, self._seconds)
+        self._renewed_at = begun
+        return self._lease is not None
+
+    def leave(self) -> None:
+        """Let a stand-by take over at once."""
+        if self._lease:
+            self._leases.release(self._lease)
+            self._lease = None
+
+    def write(self, writes: Sequence[tuple[ObjectId, Transition]]) -> int:
+        """Apply the transitions whose conditions hold, in one transaction with the lease; how many did.
+
+        Raises:
+            LeaseLost: the post is another's now, or may be.
+        """
+        if not writes:
+            return 0
+        if self._lease is None or self._clock() > self._renewed_at + self._seconds * _SAFETY:
+            self._lease = None
+            raise LeaseLost
+        return self._leases.write_under(self._lease, lambda session: self.jobs.apply_many(writes, session))

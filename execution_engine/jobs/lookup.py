@@ -1,0 +1,131 @@
+"""Finding jobs for somebody: their records, and the details that were asked for."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import ObjectId
+
+from execution_engine.core.errors import EngineError
+from execution_engine.core.states import FINAL, Status, derive_batch_status
+from execution_engine.jobs.access import Sight, require_all, sights, unknown_job
+from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.holds import find_holds
+from execution_engine.jobs.identity import User
+from execution_engine.store.database import Document
+from execution_engine.store.payloads import input_key
+
+PARAMS, OUTPUT, CONTACT, RETRIES, HOLD = "params", "output", "contact", "retries", "hold"
+ALL_DETAILS = frozenset({PARAMS, OUTPUT, CONTACT, RETRIES, HOLD})
+_RECORD_FIELDS = ("_id", "user", "wsid", "method", "app_id", "status", "active", "batch", "children", "batch_id")
+_TIMES = ("created", "estimating", "queued", "running", "finished", "updated")
+
+
+@dataclass(slots=True)
+class Found:
+    """One job as somebody may see it. A detail that was not asked for, or that the job has not, is missing."""
+
+    record: Document
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def find_job(engine: Engine, user: User, job_id: ObjectId, details: frozenset[str] = ALL_DETAILS) -> Found:
+    """One job, or batch.
+
+    Raises:
+        JobNotFound: there is none, or the user may not read it.
+        WorkspaceUnavailable
+    """
+    found, errors = find_jobs(engine, user, [job_id], details)
+    if job_id in errors:
+        raise errors[job_id]
+    return found[job_id]
+
+
+def find_jobs(
+    engine: Engine, user: User, job_ids: Sequence[ObjectId], details: frozenset[str]
+) -> tuple[dict[ObjectId, Found], dict[ObjectId, EngineError]]:
+    """Jobs by id, and the reasons for those that the user can't be shown."""
+    records = engine.read_job.get_many(job_ids)
+    missing = [job_id for job_id in job_ids if job_id not in records]
+    if missing:
+        records |= find_batches(engine, missing)
+    seen, errors = _sights(engine, user, records)
+    found: dict[ObjectId, Found] = {}
+    for job_id in job_ids:
+        if job_id in records and seen.get(job_id, Sight.NONE) > Sight.NONE:
+            found[job_id] = Found(shown(records[job_id], seen[job_id]))
+        elif job_id not in errors:
+            errors[job_id] = unknown_job(job_id)
+    add_details(engine, [found[i] for i in found if seen[i] == Sight.ALL], details)
+    return found, errors
+
+
+def _sights(
+    engine: Engine, user: User, records: dict[ObjectId, Document]
+) -> tuple[dict[ObjectId, Sight], dict[ObjectId, EngineError]]:
+    """What the user may see; where the Workspace can't tell, that is the error of those jobs alone."""
+    own = [record for record in records.values() if record["user"] == user.name]
+    others = [record for record in records.values() if record["user"] != user.name]
+    seen = sights(engine, user, own)
+    try:
+        return seen | sights(engine, user, others), {}
+    except EngineError as error:
+        return seen, {record["_id"]: error for record in others}
+
+
+def shown(record: Document, seen: Sight) -> Document:
+    """As much of a record as may be seen."""
+    if seen == Sight.ALL:
+        return record
+    return {name: record[name] for name in (*_RECORD_FIELDS, *_TIMES) if name in record}
+
+
+def find_batches(engine: Engine, batch_ids: Sequence[ObjectId]) -> dict[ObjectId, Document]:
+    """Batches as records of their own: their status, and their jobs by status, derived."""
+    batches = engine.jobs.get_batches(batch_ids)
+    counts = engine.jobs.batch_counts(list(batches)) if batches else {}
+    for batch_id, batch in batches.items():
+        status = derive_batch_status(counts[batch_id])
+        batch |= {"batch": 1, "children": counts[batch_id], "status": status, "active": status not in FINAL}
+        batch["updated"] = batch["created"]
+    return batches
+
+
+def add_details(engine: Engine, found: Iterable[Found], details: frozenset[str]) -> None:
+    """Fill in the details, each kind for all jobs at once. The jobs must be ones that the user may see whole."""
+    jobs = {item.record["_id"]: item for item in found if "batch" not in item.record}
+    if details & {PARAMS, OUTPUT}:
+        _add_payloads(engine, jobs, details)
+    if CONTACT in details:
+        running = [job_id for job_id, item in jobs.items() if item.record["status"] == Status.RUNNING]
+        for job_id, beat in (engine.heartbeats.get_many(running) if running else {}).items():
+            jobs[job_id].details[CONTACT] = beat
+    if RETRIES in details:
+        retried = [job_id for job_id, item in jobs.items() if "retried" in item.record]
+        for job_id, retries in (engine.jobs.retries_of(retried) if retried else {}).items():
+            jobs[job_id].details[RETRIES] = retries
+    if HOLD in details:
+        for job_id, hold in find_holds(engine, [item.record for item in jobs.values()]).items():
+            jobs[job_id].details[HOLD] = hold
+
+
+def _add_payloads(engine: Engine, jobs: dict[ObjectId, Found], details: frozenset[str]) -> None:
+    keys: dict[str, tuple[Found, str]] = {}
+    for job_id, item in jobs.items():
+        if PARAMS in details:
+            keys[input_key(job_id)] = (item, PARAMS)
+        if OUTPUT in details and "output" in item.record:
+            keys[item.record["output"]["key"]] = (item, OUTPUT)
+    for key, value in engine.read_payload.get_many(keys).items():
+        item, name = keys[key]
+        item.details[name] = value["params"] if name == PARAMS else value
+
+
+def readable_job(engine: Engine, user: User, job_id: ObjectId) -> Document:
+    """The record of a job whose log, input and output the user may read.
+
+    Raises:
+        JobNotFound, PermissionDenied, WorkspaceUnavailable
+    """
+    return require_all(engine, user, engine.read_job.get(job_id), job_id)
