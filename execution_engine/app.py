@@ -14,7 +14,7 @@ from execution_engine.api.methods import native_registry
 from execution_engine.config import Settings, load
 from execution_engine.core.errors import DatabaseUnavailable, EngineError
 from execution_engine.core.logs import configure_logging
-from execution_engine.embedded.services import DATABASE as EMBEDDED_DATABASE
+from execution_engine.embedded.services import DATABASE_NAME as EMBEDDED_DATABASE
 from execution_engine.embedded.services import mount
 from execution_engine.jobs.engine import Engine, build_engine
 from execution_engine.rpc.limits import Limits

@@ -61,8 +61,7 @@ class Dispatcher:
             except PyMongoError as error:
                 _log.warning("the database does not answer: %s", error)
                 stop.wait(_AFTER_FAILURE_SECONDS)
-            except Exception:
-                # One odd record must not end dispatching for all others.
+            except Exception:  # noqa: BLE001  whatever it is, the next round may do better than a dead process
                 _log.exception("a round of the dispatcher failed")
                 stop.wait(_AFTER_FAILURE_SECONDS)
         self._leave()

@@ -110,7 +110,7 @@ class Feed:
                 )
                 writes.append((job_id, end))
         self._post.write(writes)
-        # A quick runner may have begun before its job was recorded as queued; the backend's id belongs there all the same.
+        # A quick runner may have begun before its job was recorded as queued; the id belongs there all the same.
         self._post.jobs.note_backend_id(backend_ids)
 
 

@@ -100,10 +100,12 @@ class Reconciler:
         for desk in self._desks.values():
             listed = desk.ask(lambda backend: backend.queue()) or []
             tags = {entry.backend_id: parsed for entry in listed if entry.tag and (parsed := parse_tag(entry.tag))}
-            orphans = self._orphans(tags)
-            if orphans:
-                _log.warning("backend %s: cancelling %d orphans", desk.backend.name, len(orphans))
-                desk.ask(lambda backend, orphans=orphans: backend.cancel(orphans))
+            self._cancel_orphans(desk, self._orphans(tags))
+
+    def _cancel_orphans(self, desk: Desk, orphans: list[str]) -> None:
+        if orphans:
+            _log.warning("backend %s: cancelling %d orphans", desk.backend.name, len(orphans))
+            desk.ask(lambda backend: backend.cancel(orphans))
 
     def _orphans(self, tags: Mapping[str, tuple[ObjectId, int]]) -> list[str]:
         fields = {"status": 1, "attempt.n": 1}
