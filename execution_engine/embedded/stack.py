@@ -1,0 +1,110 @@
+"""What `execution-engine up` runs for a data folder: mongod, the services process, the web server, the dispatcher."""
+
+import http.client
+import json
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pymongo
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from execution_engine.core.errors import ConfigurationError
+from execution_engine.embedded.bootstrap import bootstrap
+from execution_engine.embedded.plan import ENGINE_PATH, SERVICE_PATHS, Plan
+from execution_engine.embedded.ports import LOOPBACK, reachable_name
+from execution_engine.embedded.processes import Child
+from execution_engine.embedded.services import DATABASE_NAME
+from execution_engine.embedded.supervisor import Supervisor
+
+ENDPOINTS_NAME = "endpoints.json"
+DISPATCHER = "dispatcher"
+
+
+def start_stack(plan: Plan, supervisor: Supervisor, step: Callable[[str], AbstractContextManager[None]]) -> None:
+    """Starts everything in order; users, tokens, example apps and endpoints.json are there afterwards.
+
+    ``step`` wraps the start of each part and gets its name.
+
+    Raises:
+        StartFailed: a process did not become ready.
+        StopRequested: a signal came meanwhile.
+        ConfigurationError: the user's own database can't be used.
+    """
+    with step("database"):
+        if plan.mongod:
+            supervisor.start(Child("mongod", plan.mongod.command(), plan.mongod.ready, stop_seconds=20))
+        _prepare_database(plan)
+    if plan.settings.embedded_services:
+        with step("Auth2, Workspace, Catalog"):
+            supervisor.start(_services(plan))
+    with step("web server"):
+        supervisor.start(_web(plan))
+    with step("dispatcher"):
+        supervisor.start(_python(plan, DISPATCHER, ["-m", "execution_engine.dispatch"], lambda: True))
+    (plan.folder / ENDPOINTS_NAME).write_text(json.dumps(endpoints(plan), indent=2) + "\n")
+
+
+def _prepare_database(plan: Plan) -> None:
+    """What the embedded services start from; also the first use of a database that is not ours."""
+    with pymongo.MongoClient[dict[str, Any]](plan.settings.mongo_url, serverSelectionTimeoutMS=5000) as client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError as error:
+            nodes = ", ".join(
+                f"{host}:{port}" if port else host for host, port in parse_uri(plan.settings.mongo_url)["nodelist"]
+            )
+            raise ConfigurationError(f"The MongoDB that mongo-url names ({nodes}) can't be used: {error}") from error
+        if plan.settings.embedded_services:
+            bootstrap(client[DATABASE_NAME], plan.folder)
+
+
+def endpoints(plan: Plan) -> dict[str, str]:
+    """Where clients find what, by name."""
+    settings = plan.settings
+    found = {"execution_engine": settings.external_url}
+    if settings.embedded_services:
+        base = settings.external_url.removesuffix(ENGINE_PATH)
+        found |= {name: base + path for name, path in SERVICE_PATHS.items()}
+    else:
+        found |= {"auth": settings.auth_url, "workspace": settings.workspace_url, "catalog": settings.catalog_url}
+    return found | {"mongo": settings.mongo_url}
+
+
+def _services(plan: Plan) -> Child:
+    # On a port of its own: were the engine's own calls to come in at the web server, enough requests at once
+    # would hold all of its threads while each waits for a free one.
+    bind = f"{LOOPBACK}:{plan.services_port}"
+    command = _gunicorn("execution_engine.embedded.services", "--bind", bind, "--workers", "1", "--threads", "16")
+    path = SERVICE_PATHS["auth"] + "/"
+    return _python(plan, "services", command, lambda: _answers(LOOPBACK, plan.services_port, "GET", path))
+
+
+def _web(plan: Plan) -> Child:
+    command = _gunicorn("execution_engine.app")
+    host, port = reachable_name(plan.settings.host), plan.settings.port
+    ask = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ExecutionEngine.status", "params": {}})
+    return _python(plan, "web", command, lambda: _answers(host, port, "POST", ENGINE_PATH, ask))
+
+
+def _gunicorn(module: str, *options: str) -> list[str]:
+    return ["-m", "gunicorn", "-c", "python:execution_engine.gunicorn_settings", *options, f"{module}:create_app()"]
+
+
+def _python(plan: Plan, name: str, arguments: list[str], ready: Callable[[], bool]) -> Child:
+    environment = {"KB_DEPLOYMENT_CONFIG": str(plan.config_file), "PYTHONUNBUFFERED": "1"}
+    return Child(name, [sys.executable, *arguments], ready, environment)
+
+
+def _answers(host: str, port: int, method: str, path: str, body: str | None = None) -> bool:
+    """Whether an HTTP server works there: any answer but a failure of its own."""
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request(method, path, body)
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
