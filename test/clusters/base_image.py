@@ -15,14 +15,15 @@ from pathlib import Path
 PYTHON = Path(sys.executable).resolve()
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 SHELL = Path("/bin/sh").resolve()
-LEFT_OUT = {"__pycache__", "test", "tests", "site-packages", "dist-packages", "idlelib", "tkinter", "ensurepip"}
+LEFT_OUT = {"__pycache__", "test", "tests", "site-packages", "dist-packages", "idlelib", "tkinter", "ensurepip", "lib2to3"}
 FOLDERS = {"tmp": 0o1777, "proc": 0o755, "sys": 0o755, "dev": 0o755, "etc": 0o755}
 
 
 def modules() -> Iterator[Path]:
-    """The standard library, without what needs a screen or only tests."""
+    """The standard library, without what needs a screen, what only tests, and what C programs are linked with."""
     for path in LIBRARY.rglob("*"):
-        if path.is_file() and not LEFT_OUT & set(path.parts) and not path.name.startswith("_tkinter"):
+        unwanted = LEFT_OUT & set(path.parts) or path.name.startswith("_tkinter") or path.suffix == ".a"
+        if path.is_file() and not unwanted:
             yield path
 
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from execution_engine.backends.base import Requirements, Sighting, SightingState, Submission
+import pytest
+
+from execution_engine.backends.base import Accepted, Backend, Requirements, Sighting, SightingState, Submission
 from execution_engine.backends.local import LocalBackend, processes
 
 RUNNER = [sys.executable, "-I", "-S", str(Path(__file__).with_name("stand_in_runner.py"))]
@@ -100,11 +102,18 @@ def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     return answer
 
 
-def until_state(backend: Any, job: Submission, state: SightingState) -> Sighting:
-    """The first sighting of the job in the state."""
+def submit(backend: Backend, *jobs: Submission) -> list[str]:
+    """The ids that the backend gave to the jobs, all of which it must accept."""
+    outcome = backend.submit(jobs)
+    accepted = [outcome[job.tag] for job in jobs]
+    return [one.backend_id for one in accepted if isinstance(one, Accepted) or pytest.fail(f"{one}")]
+
+
+def until_state(backend: Backend, backend_id: str, state: SightingState) -> Sighting:
+    """The first sighting of the attempt in the state."""
 
     def seen() -> Sighting | None:
-        sighting: Sighting = backend.poll([job.tag])[job.tag]
+        sighting = backend.poll([backend_id])[backend_id]
         return sighting if sighting.state is state else None
 
     found: Sighting = until(seen)

@@ -1,7 +1,7 @@
 """A runner for tests of backends: told by files in the folder that ``--url`` names, it leaves its traces there.
 
-It appends a line of JSON to JOB.began. With JOB.app it starts an app in a session of its own, as the real one does; with
-JOB.stubborn it does not end when it is asked to. It ends with the exit code that JOB.finish holds.
+It appends a line of JSON to JOB.began. With JOB.app it starts an app in a session of its own, as the real one does;
+with JOB.stubborn it does not end when it is asked to. It ends with the exit code that JOB.finish holds.
 """
 
 import json
@@ -34,5 +34,5 @@ descriptor = os.open(sign("began"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 os.write(descriptor, json.dumps(report).encode() + b"\n")
 while not sign("finish").exists():
     time.sleep(0.02)
-print("finishing as told", flush=True)
+sys.stderr.write("finishing as told\n")
 sys.exit(int(sign("finish").read_text()))

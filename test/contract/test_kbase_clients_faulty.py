@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+import signal
 import socket
 import struct
 import threading
@@ -311,8 +312,11 @@ class TestConnections:
         auth.token_owner("parent")
         reading, writing = os.pipe()
         if (child := os.fork()) == 0:
-            os.write(writing, auth.token_owner("child").user.encode())
-            os._exit(0)
+            try:
+                signal.alarm(30)
+                os.write(writing, auth.token_owner("child").user.encode())
+            finally:
+                os._exit(0)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             assert pipe.read() == b"child"

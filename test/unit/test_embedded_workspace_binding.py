@@ -67,7 +67,7 @@ def test_text_that_is_no_unicode_is_refused() -> None:
 
 
 def test_unknown_keys_are_refused_after_wrong_types() -> None:
-    with pytest.raises(WorkspaceError, match="^Unexpected arguments in WorkspaceIdentity: foo bar$"):
+    with pytest.raises(WorkspaceError, match=r"^Unexpected arguments in WorkspaceIdentity: foo bar$"):
         bind(GetPermissionsMassParams, {"workspaces": [{"id": 1, "foo": 1, "bar": 2}]})
     with pytest.raises(WrongType):
         bind(GetPermissionsMassParams, {"foo": 1, "workspaces": 5})

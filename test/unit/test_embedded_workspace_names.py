@@ -151,5 +151,5 @@ def test_what_is_no_time_is_refused(text: str, said: str) -> None:
 def test_a_time_is_given_in_one_way() -> None:
     assert choose_time(None, None, "after parameter") is None
     assert choose_time(None, 5, "after parameter") == 5
-    with pytest.raises(WorkspaceError, match="^Cannot specify both timestamp and epoch for after parameter$"):
+    with pytest.raises(WorkspaceError, match=r"^Cannot specify both timestamp and epoch for after parameter$"):
         choose_time("2026-11-22T17:54:05Z", 5, "after parameter")

@@ -7,6 +7,11 @@ import pytest
 from werkzeug.test import Client
 
 from execution_engine.embedded.workspace import create_workspace_app
+from execution_engine.embedded.workspace.errors import WorkspaceError
+from execution_engine.embedded.workspace.identifiers import WorkspaceKey
+from execution_engine.embedded.workspace.parameters import CreateWorkspaceParams, WorkspaceIdentity
+from execution_engine.embedded.workspace.storage import Collections
+from execution_engine.embedded.workspace.workspaces import Workspaces
 
 Call = Callable[..., Any]
 PEOPLE = ("alice", "bob", "carol", "root", "auditor")
@@ -39,8 +44,8 @@ def share(call: Call, user: str, permission: str, *users: str) -> Any:
     return call(user, "set_permissions", {"id": 1, "new_permission": permission, "users": [*users]})
 
 
-def administer(call: Call, user: str, command: str, params: Any = None, **more: Any) -> Any:
-    return call(user, "administer", {"command": command, "params": params, **more})
+def administer(call: Call, admin: str, command: str, params: Any = None, **more: Any) -> Any:
+    return call(admin, "administer", {"command": command, "params": params, **more})
 
 
 def test_an_admin_of_a_workspace_shares_it_on(call: Call) -> None:
@@ -118,6 +123,16 @@ def test_a_deleted_workspace_keeps_its_name_its_content_and_its_permissions(call
     assert call("bob", "get_workspace_info", {"id": 1})[5] == "r"
 
 
+def test_a_workspace_that_was_deleted_meanwhile_is_not_changed() -> None:
+    workspaces = Workspaces(Collections(mongomock.MongoClient()["kbase_embedded"]))
+    workspaces.create("alice", CreateWorkspaceParams(workspace="ws"))
+    workspaces.set_deleted("alice", WorkspaceIdentity(id=1), deleted=True, as_admin=False)
+    key = WorkspaceKey(None, "ws")
+    with pytest.raises(WorkspaceError, match=r"^Workspace ws is deleted$"):
+        workspaces.update(key, 1, {"$inc": {"max_objid": 1}})
+    assert workspaces.existing(key, even_deleted=True)["max_objid"] == 0
+
+
 def test_metadata_is_added_replaced_and_removed(call: Call) -> None:
     def alter(user: str = "alice", **params: Any) -> Any:
         return call(user, "alter_workspace_metadata", {"wsi": {"id": 1}, **params})
@@ -179,9 +194,8 @@ def test_what_a_full_administrator_may_do(call: Call) -> None:
         ("listWorkspaces", {}, None, "User may not be null"),
         ("getWorkspaceInfo", None, None, "Method parameters WorkspaceIdentity may not be null"),
         (
-            *("getWorkspaceInfo", {"id": "x"}, None),
-            "Unable to deserialize WorkspaceIdentity out of params field: id: expected an integer of at most 64 bits, "
-            'found "x"',
+            *("getPermissionsMass", {"workspaces": 5}, None),
+            "Unable to deserialize GetPermissionsMassParams out of params field: workspaces: expected a list, found 5",
         ),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from execution_engine.core.errors import WorkspaceUnavailable
 from execution_engine.kbase.http import Answer
 from execution_engine.kbase.objects import is_ref
 from execution_engine.kbase.permissions import Permission, WorkspaceAccess
@@ -130,6 +131,26 @@ def test_an_admin_is_told_all_users_although_many_workspaces_are_gone() -> None:
 
 def test_the_title_of_a_narrative() -> None:
     assert client_of(Server({})).info(7, "T").title == "My tale"
+
+
+INFO = [1, "name", "Some.Type-1.0", "2026-11-22T18:16:10+0000", 1, "alice", 1, "ws", "md5", 19, {}]
+
+
+@pytest.mark.parametrize("data", [[], [{"info": INFO, "data": 1}] * 3, [{"info": INFO[:-1], "data": 1}] * 2])
+def test_other_objects_than_asked_for_are_no_answer(data: list[Any]) -> None:
+    server = Server({})
+    server.get_objects2 = lambda _: {"data": data}  # type: ignore[attr-defined]
+    with pytest.raises(WorkspaceUnavailable, match="its answer to get_objects2 is not understood"):
+        client_of(server).get_objects(["1/1/1", "1/1/1"], "T")
+
+
+@pytest.mark.parametrize(("place", "value"), [(1, None), (2, 7), (9, "19")])
+def test_an_object_of_another_shape_is_no_answer(place: int, value: object) -> None:
+    info = [*INFO[:place], value, *INFO[place + 1 :]]
+    server = Server({})
+    server.get_object_info3 = lambda _: {"infos": [info]}  # type: ignore[attr-defined]
+    with pytest.raises(WorkspaceUnavailable, match="its answer to get_object_info3 is not understood"):
+        client_of(server).object_infos(["1/1/1"], "T")
 
 
 @pytest.mark.parametrize(

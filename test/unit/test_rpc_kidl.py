@@ -61,10 +61,13 @@ def test_the_contract_is_read_as_it_is_meant() -> None:
         ("mapping<string, int>", MappingOf(Scalar("string"), Scalar("int"))),
         ("mapping<string name, list<int> numbers>", MappingOf(Scalar("string"), ListOf(Scalar("int")))),
         ("tuple<int x, float>", TupleOf((Parameter("x", Scalar("int")), Parameter(None, Scalar("float"))))),
-        ("structure { int a; string b-c; }", Structure((Field("a", Scalar("int"), False), Field("b-c", Scalar("string"), False)))),
+        (
+            "structure { int a; string b-c; }",
+            Structure((Field("a", Scalar("int"), optional=False), Field("b-c", Scalar("string"), optional=False))),
+        ),
         ("structure { }", Structure(())),
     ],
-)  # fmt: skip
+)
 def test_types(text: str, expected: object) -> None:
     assert typedef(f"typedef {text} t;").target == expected
 
@@ -215,11 +218,17 @@ def test_an_annotation_that_cannot_be_read_is_named_with_its_line(comment: str, 
         ("module M { typedef int x; typedef int x; };", "s:1:39: the type x is defined twice"),
         ("module M { funcdef f() returns (); funcdef f() returns (); };", "the function f is defined twice"),
         ("module M { typedef structure { int a; int a; } x; };", "s:1:43: the field a is there twice"),
-        ("module M { /* @optional b */ typedef structure { int a; } x; };", "@optional names b, but x has no such field"),
-        ("module M { funcdef f() returns () authentication maybe; };", "found 'maybe', expected none, optional or required"),
+        (
+            "module M { /* @optional b */ typedef structure { int a; } x; };",
+            "@optional names b, but x has no such field",
+        ),
+        (
+            "module M { funcdef f() returns () authentication maybe; };",
+            "found 'maybe', expected none, optional or required",
+        ),
         ("#include <other.spec>\nmodule M { };", "s: includes other.spec, but there is no folder to look in"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_kidl_is_refused_with_place_and_expectation(text: str, message: str) -> None:
     with pytest.raises(KidlError) as caught:
         parse(text, source="s")

@@ -132,7 +132,7 @@ def test_the_message_names_the_place_what_was_expected_and_what_was_found(value:
 
 
 def test_a_structure_without_fields_says_so() -> None:
-    with pytest.raises(InvalidParams, match="^params: unknown field 'a'; no fields are known here$"):
+    with pytest.raises(InvalidParams, match=r"^params: unknown field 'a'; no fields are known here$"):
         Check(type_schema(MODULE.typedefs["nothing"], Policy()), "params")({"a": 1})
 
 
