@@ -14,9 +14,21 @@ from execution_engine.config import Settings
 from execution_engine.config.settings import scalar_settings
 from execution_engine.core.causes import CAUSES
 from execution_engine.core.errors import all_errors
-from execution_engine.rpc.reference import render
+from execution_engine.rpc.reference import render_reference
 
 REFERENCE = Path(__file__).parent / "reference"
+EXAMPLES = {
+    "job_id": "6b03511fd01231430d147e87",
+    "method_name": "sequence_tools.assembly_stats",
+    "service_ver": "release",
+    "app_id": "sequence_tools/assembly_stats",
+    "object_ref": "1/2/3",
+    "client_group": "local",
+    "idempotency_key": "my-key-1",
+    "wsid": 1,
+    "runner_id": "kP3vX9tQ2mZ7wL5s",
+    "cause_code": "app_error",
+}
 _MADE = "<!-- Made by docs/generate.py; change the code, then run `make docs`. -->\n\n"
 
 
@@ -110,7 +122,7 @@ def rpc_page() -> str:
     """The methods, from the contract and the access rules."""
     engine = Mock()
     engine.settings = Settings()
-    return _MADE + render(native_registry(engine, contract()))
+    return _MADE + render_reference(native_registry(engine, contract()), all_errors(), EXAMPLES)
 
 
 PAGES = {"settings.md": settings_page, "errors.md": errors_page, "rpc.md": rpc_page}

@@ -106,6 +106,15 @@ def test_status_names_the_database(client: Client) -> None:
     assert (status["state"], status["version"], status["dependencies"][0]["name"]) == ("OK", "0.15.0", "MongoDB")
 
 
+def test_an_empty_token_is_refused_even_where_none_is_needed(client: Client) -> None:
+    body = b'{"method": "list_workspace_ids", "params": [{}]}'
+    answer = client.post("/", data=body, headers={"Authorization": ""})
+    assert answer.json["error"]["message"] == (
+        "Token validation failed: Authorization is required for this method but no credentials were provided"
+    )
+    assert client.post("/", data=body).json["result"] == [{"workspaces": [], "pub": []}]
+
+
 def test_auth_that_is_down_refuses_the_token_and_no_method_that_needs_none() -> None:
     def token_owner(_token: str) -> str:
         raise ConnectionError

@@ -6,7 +6,7 @@ import mongomock
 import pytest
 from werkzeug.test import Client
 
-from execution_engine.embedded.workspace import create_workspace_app
+from execution_engine.embedded.workspace import create_workspace_app, workspaces
 from execution_engine.embedded.workspace.errors import WorkspaceError
 from execution_engine.embedded.workspace.identifiers import WorkspaceKey
 from execution_engine.embedded.workspace.parameters import CreateWorkspaceParams, WorkspaceIdentity
@@ -124,13 +124,32 @@ def test_a_deleted_workspace_keeps_its_name_its_content_and_its_permissions(call
 
 
 def test_a_workspace_that_was_deleted_meanwhile_is_not_changed() -> None:
-    workspaces = Workspaces(Collections(mongomock.MongoClient()["kbase_embedded"]))
-    workspaces.create("alice", CreateWorkspaceParams(workspace="ws"))
-    workspaces.set_deleted("alice", WorkspaceIdentity(id=1), deleted=True, as_admin=False)
+    stored = Workspaces(Collections(mongomock.MongoClient()["kbase_embedded"]))
+    stored.create("alice", CreateWorkspaceParams(workspace="ws"))
+    stored.set_deleted("alice", WorkspaceIdentity(id=1), deleted=True, as_admin=False)
     key = WorkspaceKey(None, "ws")
     with pytest.raises(WorkspaceError, match=r"^Workspace ws is deleted$"):
-        workspaces.update(key, 1, {"$inc": {"max_objid": 1}})
-    assert workspaces.existing(key, even_deleted=True)["max_objid"] == 0
+        stored.update(key, 1, {"$inc": {"max_objid": 1}})
+    assert stored.existing(key, even_deleted=True)["max_objid"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "is_change"),
+    [
+        ("rename_workspace", {"wsi": {"id": 1}, "new_name": "other"}, True),
+        ("alter_workspace_metadata", {"wsi": {"id": 1}, "remove": ["a"]}, True),
+        ("delete_workspace", {"id": 1}, True),
+        ("set_permissions", {"id": 1, "new_permission": "r", "users": ["bob"]}, False),
+        ("set_global_permission", {"id": 1, "new_permission": "r"}, False),
+    ],
+)
+def test_the_time_of_the_last_change_leaves_out_sharing(
+    call: Call, monkeypatch: pytest.MonkeyPatch, method: str, params: Any, is_change: bool
+) -> None:
+    monkeypatch.setattr(workspaces, "moment", lambda: 32_503_680_000_000)
+    call("alice", method, params)
+    (info,) = call("alice", "list_workspace_info", {"showDeleted": 1})
+    assert (info[3] == "3000-01-01T00:00:00+0000") is is_change
 
 
 def test_metadata_is_added_replaced_and_removed(call: Call) -> None:

@@ -1,4 +1,5 @@
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -74,9 +75,12 @@ def test_the_watch_works_again_after_it_has_fallen_asleep(pair: Pair, monkeypatc
     monkeypatch.setattr("execution_engine.rpc.deadline._TICK_SECONDS", 0.001)
     watch = Watch()
     ours, theirs = pair
-    for _ in range(20):
-        with watch.over(theirs, 60):
-            pass
+    with watch.over(theirs, 60):
+        assert watch._thread is not None
+    deadline = time.monotonic() + 10
+    while not watch._asleep:
+        assert time.monotonic() < deadline, "the watch does not fall asleep"
+        time.sleep(0.001)
 
     with watch.over(ours, 0.01) as expiry:
         ours.recv(10)

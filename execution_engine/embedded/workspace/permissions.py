@@ -57,7 +57,7 @@ def own_permission(workspace: Mapping[str, Any], user: str | None) -> Permission
 def require(workspace: Mapping[str, Any], user: str | None, needed: Permission, action: str) -> None:
     """Check that ``user`` has the permission, themselves or (to read) as everybody.
 
-    ``action`` completes "may not … workspace".
+    ``action`` completes "User alice may not …".
 
     Raises:
         WorkspaceError: they have not.

@@ -28,6 +28,7 @@ class _Index(NamedTuple):
 INDEXES = (
     _Index("ws_workspaces", [("name", ASCENDING)], True, "a workspace by name; no two have one name"),
     _Index("ws_workspaces", [("acl.$**", ASCENDING)], False, "the workspaces that were shared with a user"),
+    _Index("ws_workspaces", [("owner", ASCENDING)], False, "all owners; the workspaces of some"),
     _Index("ws_workspaces", [("globalread", ASCENDING), ("_id", ASCENDING)], False, "the public workspaces"),
     _Index("ws_objects", [("ws", ASCENDING), ("name", ASCENDING)], True, "an object by name; no two have one name"),
     _Index("ws_objects", [("ws", ASCENDING), ("objid", ASCENDING)], True, "the objects of a workspace in order"),
