@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -11,6 +10,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
+from execution_engine import programs
 from execution_engine.core.errors import ConfigurationError
 from execution_engine.embedded.bootstrap import bootstrap
 from execution_engine.embedded.plan import ENGINE_PATH, SERVICE_PATHS, Plan
@@ -43,7 +43,7 @@ def start_stack(plan: Plan, supervisor: Supervisor, step: Callable[[str], Abstra
     with step("web server"):
         supervisor.start(_web(plan))
     with step("dispatcher"):
-        supervisor.start(_python(plan, DISPATCHER, ["-m", "execution_engine.dispatch"], lambda: True))
+        supervisor.start(_child(plan, DISPATCHER, programs.dispatcher(), lambda: True))
     (plan.folder / ENDPOINTS_NAME).write_text(json.dumps(endpoints(plan), indent=2) + "\n")
 
 
@@ -77,25 +77,21 @@ def _services(plan: Plan) -> Child:
     # On a port of its own: were the engine's own calls to come in at the web server, enough requests at once
     # would hold all of its threads while each waits for a free one.
     bind = f"{LOOPBACK}:{plan.services_port}"
-    command = _gunicorn("execution_engine.embedded.services", "--bind", bind, "--workers", "1", "--threads", "16")
+    options = ("--bind", bind, "--workers", "1", "--threads", "16")
+    command = programs.gunicorn("execution_engine.embedded.services", *options)
     path = SERVICE_PATHS["auth"] + "/"
-    return _python(plan, "services", command, lambda: _answers(LOOPBACK, plan.services_port, "GET", path))
+    return _child(plan, "services", command, lambda: _answers(LOOPBACK, plan.services_port, "GET", path))
 
 
 def _web(plan: Plan) -> Child:
-    command = _gunicorn("execution_engine.app")
     host, port = reachable_name(plan.settings.host), plan.settings.port
     ask = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ExecutionEngine.status", "params": {}})
-    return _python(plan, "web", command, lambda: _answers(host, port, "POST", ENGINE_PATH, ask))
+    return _child(plan, "web", programs.web(), lambda: _answers(host, port, "POST", ENGINE_PATH, ask))
 
 
-def _gunicorn(module: str, *options: str) -> list[str]:
-    return ["-m", "gunicorn", "-c", "python:execution_engine.gunicorn_settings", *options, f"{module}:create_app()"]
-
-
-def _python(plan: Plan, name: str, arguments: list[str], ready: Callable[[], bool]) -> Child:
+def _child(plan: Plan, name: str, command: list[str], ready: Callable[[], bool]) -> Child:
     environment = {"KB_DEPLOYMENT_CONFIG": str(plan.config_file), "PYTHONUNBUFFERED": "1"}
-    return Child(name, [sys.executable, *arguments], ready, environment)
+    return Child(name, command, ready, environment)
 
 
 def _answers(host: str, port: int, method: str, path: str, body: str | None = None) -> bool:

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, UnexpectedCharacters, UnexpectedToken
 
 from execution_engine.rpc.kidl_builder import Builder, Misuse
 from execution_engine.rpc.model import Module
@@ -66,7 +66,7 @@ def _modules(text: str, source: str, include: Include | None, known: dict[str, M
     """The modules of one text; ``known`` collects those, and the included ones, whose types may be named."""
     try:
         tree = _parser().parse(text)
-    except UnexpectedInput as error:
+    except (UnexpectedToken, UnexpectedCharacters) as error:
         raise KidlError(_describe(error, text, source)) from None
     for literal in tree.find_data("include"):
         name = _INCLUDE.fullmatch(str(literal.children[0]))[1]  # type: ignore[index]  # the grammar has matched it
@@ -86,20 +86,20 @@ def _parser() -> Lark:
     return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True)
 
 
-def _describe(error: UnexpectedInput, text: str, source: str) -> str:
-    line, column = _line_and_column(text, error.pos_in_stream or 0)
-    expected: set[str] = set()
-    if isinstance(error, UnexpectedToken):
-        found = "the end of the file" if error.token.type == "$END" else repr(str(error.token))
-        if error.token.type == "$END":
-            line, column = _line_and_column(text, len(text.rstrip()))
-        expected = set(error.accepts or error.expected)
-    elif isinstance(error, UnexpectedCharacters):
-        found = "a comment that is never closed" if text.startswith("/*", error.pos_in_stream) else repr(error.char)
+def _describe(error: UnexpectedToken | UnexpectedCharacters, text: str, source: str) -> str:
+    position = error.pos_in_stream or 0
+    if isinstance(error, UnexpectedCharacters):
+        found = "a comment that is never closed" if text.startswith("/*", position) else repr(error.char)
         expected = set(error.allowed or ())
+    else:
+        at_end = error.token.type == "$END"
+        found = "the end of the file" if at_end else repr(str(error.token))
+        position = len(text.rstrip()) if at_end else position
+        expected = set(error.accepts or error.expected)
     if "IDENTIFIER" in expected:
         expected -= _ALSO_NAMES
     words = sorted(_WORDS.get(name, name.lower()) for name in expected - {"WS", "COMMENT"})
+    line, column = _line_and_column(text, position)
     return f"{source}:{line}:{column}: found {found}, expected {_either(words)}"
 
 

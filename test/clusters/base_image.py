@@ -34,6 +34,13 @@ def shared_libraries(files: Iterable[Path]) -> Iterator[Path]:
         yield Path(path)
 
 
+def common_libraries() -> Iterator[Path]:
+    """Those of the C library and the compiler, which compiled wheels expect on every machine."""
+    known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
+    for path in re.findall(r"\slib(?:c|m|dl|rt|pthread|util|gcc_s|stdc\+\+)\.so\.\d+ [^\n]* => (\S+)", known):
+        yield Path(path)
+
+
 def write_image(archive: tarfile.TarFile) -> None:
     """The whole image."""
     for name, mode in FOLDERS.items():
@@ -45,7 +52,8 @@ def write_image(archive: tarfile.TarFile) -> None:
     archive.add(SHELL, "bin/sh")
     for path in library:
         archive.add(path.resolve(), f"usr/local/lib/{LIBRARY.name}/{path.relative_to(LIBRARY)}")
-    for path in shared_libraries([PYTHON, SHELL, *(path for path in library if ".so" in path.name)]):
+    binaries = [PYTHON, SHELL, *common_libraries(), *(path for path in library if ".so" in path.name)]
+    for path in {*common_libraries(), *shared_libraries(binaries)}:
         archive.add(path.resolve(), str(path).lstrip("/"))
 
 

@@ -25,10 +25,10 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalSyst
 
 def test_many_are_submitted_in_one_call_and_each_runs_once(system: LocalSystem) -> None:
     backend = system.backend(cpus=64)
-    jobs = [system.submission() for _ in range(20)]
+    jobs = [system.submission() for _ in range(50)]
     outcome = backend.submit(jobs)
     assert outcome.keys() == {job.tag for job in jobs}
-    assert len({accepted.backend_id for accepted in outcome.values() if isinstance(accepted, Accepted)}) == 20
+    assert len({accepted.backend_id for accepted in outcome.values() if isinstance(accepted, Accepted)}) == 50
     for job in jobs:
         [run] = until(partial(system.runs, job))
         assert run["ticket"] == job.ticket

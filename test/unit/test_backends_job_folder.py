@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -96,8 +97,6 @@ def test_the_runners_own_log_is_bounded_and_its_last_line_is_told(folder: JobFol
 
 
 def test_the_lock_is_held_until_its_last_copy_is_closed(folder: JobFolder) -> None:
-    import os
-
     assert not folder.is_locked()
     lock = folder.try_lock()
     assert lock is not None

@@ -209,6 +209,7 @@ def test_an_annotation_that_cannot_be_read_is_named_with_its_line(comment: str, 
     [
         ("", "s: no module in it"),
         ("modul M { };", "s:1:1: found 'modul', expected #include, module or the end of the file"),
+        ("module { };", "s:1:8: found '{', expected a name"),
         ("module M {\n  typedef int x\n};", "s:3:1: found '}', expected ;"),
         ("module M {\n  typedef int x;\n", "s:2:17: found the end of the file, expected"),
         ("module M {\n  typedef int x; ? };", "s:2:18: found '?', expected"),

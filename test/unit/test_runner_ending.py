@@ -129,9 +129,8 @@ def test_only_a_plain_file_is_read(tmp_path: Path, kind: str) -> None:
 
 def test_an_output_is_measured_as_compact_json(tmp_path: Path) -> None:
     result = [{"text": "é" * 487}]
-    text = json.dumps({"result": result}, indent=4)
     path = tmp_path / "output.json"
-    path.write_text(text + " " * 2000)
+    path.write_text(json.dumps({"result": result}, indent=4, ensure_ascii=False) + " " * 1000)
     assert read_output(path, LIMIT).size == 487 * 2 + len('[{"text":""}]')
     assert ended_app(0, path, 987, "").outcome == "completed"
     too_large = ended_app(0, path, 986, "").cause

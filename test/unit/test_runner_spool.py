@@ -86,17 +86,26 @@ def test_a_spool_that_somebody_cut_is_an_error(tmp_path: Path) -> None:
     queue = Segments(tmp_path / "spool")
     queue.append(numbered(0, 10))
     os.truncate(tmp_path / "spool" / "00000000.jsonl", 20)
+    assert queue.take() == numbered(0, 1)
     with pytest.raises(OSError, match="cut by somebody else"):
-        while queue.take():
-            pass
+        queue.take()
 
 
 def test_the_bound_of_the_disk_is_kept(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", disk_bytes=1 << 20, memory_bytes=0)
+    assert spool.offer(numbered(0, 1))
     assert spool.offer([b"x" * (1 << 20)]) is False
     assert spool.problem == "the bound of 1 MiB for waiting lines is reached"
-    assert spool.offer(numbered(0, 3))
-    assert drain(spool) == numbered(0, 3)
+    assert spool.offer(numbered(1, 3))
+    assert drain(spool) == numbered(0, 4)
+
+
+def test_an_empty_spool_takes_anything_so_that_nobody_waits_for_ever(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", disk_bytes=0, memory_bytes=0)
+    assert spool.offer([b"x" * 1000, b"y" * 1000])
+    assert spool.offer([b"z"]) is False
+    assert drain(spool) == [b"x" * 1000, b"y" * 1000]
+    assert spool.offer([b"z"])
 
 
 def test_a_full_disk_takes_all_lines_of_a_write_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,7 +189,7 @@ def read_console(command: str, spool: Spool) -> Console:
 
 
 def said(spool: Spool) -> list[tuple[str, str]]:
-    return [(line["stream"], line["line"]) for line in map(json.loads, spool.peek(1000, 1 << 20))]
+    return [(line["stream"], line["line"]) for line in map(json.loads, spool.peek(100_000, 1 << 30))]
 
 
 def test_both_streams_of_a_program(spool: Spool) -> None:
