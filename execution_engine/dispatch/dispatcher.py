@@ -22,6 +22,7 @@ from execution_engine.store.leases import LeaseLost
 
 _ORPHANS_SECONDS = 10.0
 _SWEEP_SECONDS = 600.0
+_STAND_BY_SECONDS = 0.5
 _AFTER_FAILURE_SECONDS = 0.5
 _log = logging.getLogger("execution_engine.dispatch")
 
@@ -54,8 +55,10 @@ class Dispatcher:
         """Dispatch until ``stop``; faults of the database or of a backend are waited out."""
         while not stop.is_set():
             try:
-                busy = self._post.hold() and self.round()
-                stop.wait(0 if busy else self._pause)
+                if not self._post.hold():
+                    stop.wait(_STAND_BY_SECONDS)
+                elif not self.round():
+                    stop.wait(self._pause)
             except LeaseLost:
                 _log.warning("another dispatcher has taken over; standing by")
             except PyMongoError as error:

@@ -44,12 +44,14 @@ def run_job(engine: Engine, user: User, params: Document, *, retry_of: ObjectId 
         AppNotFound, ClientGroupNotFound, ObjectNotReadable, ParametersTooLarge: what the message names.
         CatalogUnavailable, WorkspaceUnavailable: something could not be checked.
     """
+    if earlier := engine.jobs.submitted_before(user.name, params.get("idempotency_key")):
+        return _same_request(earlier, _idempotency(params))
     require_submit(engine, user, params.get("wsid"))
     _require_objects(engine, user, params.get("source_ws_objects", []))
     job = prepare(engine, user, params, wsid=params.get("wsid"))
     if retry_of is not None:
         job.record["retry_of"] = retry_of
-    _add_idempotency(job.record, params)
+    job.record.update(_idempotency(params))
     engine.payloads.put_inputs([job.payload])
     earlier = engine.jobs.insert(job.record)
     return job.record["_id"] if earlier is None else _same_request(earlier, job.record)
@@ -64,11 +66,14 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
     asked = params["jobs"]
     if len(asked) > engine.settings.max_batch_jobs:
         raise BatchTooLarge(f"The batch has {len(asked):,} jobs; up to {engine.settings.max_batch_jobs:,} are taken.")
+    if earlier := engine.jobs.batch_submitted_before(user.name, params.get("idempotency_key")):
+        batch_id = _same_request(earlier, _idempotency(params))
+        return batch_id, engine.jobs.batch_job_ids(batch_id)
     wsid = params.get("wsid")
     require_submit(engine, user, wsid)
     _require_objects(engine, user, [ref for job in asked for ref in job.get("source_ws_objects", [])])
     batch = _new_record(user, wsid)
-    _add_idempotency(batch, params)
+    batch.update(_idempotency(params))
     jobs = [prepare(engine, user, job, wsid=wsid, path=f"jobs[{n}]") for n, job in enumerate(asked)]
     for n, job in enumerate(jobs):
         job.record.update(batch_id=batch["_id"], batch_n=n)
@@ -146,9 +151,12 @@ def _require_objects(engine: Engine, user: User, refs: list[str]) -> None:
         )
 
 
-def _add_idempotency(record: Document, params: Document) -> None:
-    if key := params.get("idempotency_key"):
-        record["idempotency"] = {"key": key, "digest": hashlib.sha256(canonical_json(params)).hexdigest()}
+def _idempotency(params: Document) -> Document:
+    """What the record remembers of the request, if it came with a key."""
+    if "idempotency_key" not in params:
+        return {}
+    digest = hashlib.sha256(canonical_json(params)).hexdigest()
+    return {"idempotency": {"key": params["idempotency_key"], "digest": digest}}
 
 
 def _same_request(earlier: Document, record: Document) -> ObjectId:

@@ -1,5 +1,6 @@
 """What a running attempt is given to do, and its signs of life."""
 
+import threading
 from typing import Any
 
 from bson import ObjectId
@@ -67,6 +68,7 @@ class Heartbeats:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._lock = threading.Lock()
         self._written: TTLCache[ObjectId, int] = TTLCache(100_000, engine.settings.heartbeat_write_seconds)
 
     def heartbeat(self, credential: str, params: Document) -> dict[str, Any]:
@@ -77,10 +79,16 @@ class Heartbeats:
         """
         job_id, attempt = parse_job_id(params["job_id"]), params["attempt"]
         job = credential_check(self._engine, credential, job_id, attempt)()
-        if job["active"] and self._written.get(job_id) != attempt:
+        if job["active"] and self._is_due(job_id, attempt):
             self._engine.heartbeats.beat(job_id, attempt, now(), params.get("progress"))
-            self._written[job_id] = attempt
         return {
             "cancel_requested": int("cancel_requested" in job),
             "heartbeat_ms": int(self._engine.settings.heartbeat_seconds * 1000),
         }
+
+    def _is_due(self, job_id: ObjectId, attempt: int) -> bool:
+        with self._lock:
+            due = self._written.get(job_id) != attempt
+            if due:
+                self._written[job_id] = attempt
+        return due

@@ -26,6 +26,14 @@ class JobStore:
         self._jobs = database.jobs
         self._batches = database.batches
 
+    def submitted_before(self, user: str, key: str | None) -> Document | None:
+        """The job that the user submitted with this idempotency key."""
+        return _with_key(self._jobs, user, key) if key else None
+
+    def batch_submitted_before(self, user: str, key: str | None) -> Document | None:
+        """The batch that the user submitted with this idempotency key."""
+        return _with_key(self._batches, user, key) if key else None
+
     def insert(self, job: Document) -> Document | None:
         """Make the job exist, durably.
 
@@ -179,11 +187,15 @@ class JobStore:
         )
 
 
+def _with_key(collection: Collection[Document], user: str, key: str) -> Document | None:
+    return collection.find_one({"user": user, "idempotency.key": key})
+
+
 def _earlier(collection: Collection[Document], record: Document) -> Document:
     """What holds the place that ``record`` wanted: submitted before, by the same user, with the same key."""
     found = None
     if "idempotency" in record:
-        found = collection.find_one({"user": record["user"], "idempotency.key": record["idempotency"]["key"]})
+        found = _with_key(collection, record["user"], record["idempotency"]["key"])
     # Without a key only the id can collide: the driver has repeated a write whose answer was lost.
     found = found or collection.find_one({"_id": record["_id"]})
     if found is None:

@@ -15,7 +15,7 @@ from pathlib import Path
 PYTHON = Path(sys.executable).resolve()
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 SHELL = Path("/bin/sh").resolve()
-LEFT_OUT = {"__pycache__", "test", "tests", "site-packages", "dist-packages", "idlelib", "tkinter", "ensurepip", "lib2to3"}
+LEFT_OUT = {"__pycache__", "test", "tests", "site-packages", "dist-packages", "idlelib", "tkinter", "ensurepip"}
 FOLDERS = {"tmp": 0o1777, "proc": 0o755, "sys": 0o755, "dev": 0o755, "etc": 0o755}
 
 
