@@ -73,7 +73,8 @@ class RpcApplication:
             headers += _preflight(environ)
         else:
             written = self._calls.refuse(context, HttpMethodNotAllowed(f"HTTP {http_method} not allowed."))
-        headers.append(("Content-Length", str(len(written.body))))
+        if written.status != 204:
+            headers.append(("Content-Length", str(len(written.body))))
         start_response(_STATUS[written.status], headers)
         return [] if http_method == "HEAD" else [written.body]
 

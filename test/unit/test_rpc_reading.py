@@ -71,6 +71,11 @@ def test_a_body_that_is_too_large_is_refused_and_taken_in_part(size: int, taken:
     assert stream["wsgi.input"].taken == taken
 
 
+def test_an_absurd_length_is_too_large_as_well() -> None:
+    with pytest.raises(BodyTooLarge):
+        read_body(environ(b"1", CONTENT_LENGTH="9" * 5000), SMALL)
+
+
 def test_chunks_without_end_are_refused_as_well() -> None:
     stream = chunked(b"1" * 5000)
 

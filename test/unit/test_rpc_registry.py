@@ -111,8 +111,9 @@ def test_parameters_that_do_not_fit_are_refused(registry: Registry, name: str, p
 
 
 def test_who_is_not_admitted_learns_nothing_about_the_parameters(registry: Registry) -> None:
-    with pytest.raises(TokenMissing):
-        registry.find("add").call(None, [{"wrong": 1}])
+    for params in ([{"wrong": 1}], [1, 2], "wrong"):
+        with pytest.raises(TokenMissing):
+            registry.find("add").call(None, params)
 
 
 def test_text_is_looked_at_unless_it_is_known_to_be_harmless(registry: Registry) -> None:

@@ -78,6 +78,7 @@ def test_2_0_with_the_id_null_is_a_call_and_not_a_notification() -> None:
 
 
 def test_1_1_without_id_is_answered() -> None:
+    assert read(method="f").answered
     assert voice.success(read(method="f"), 1) == Answer(200, {"version": "1.1", "id": None, "result": [1]})
 
 
