@@ -2,8 +2,9 @@
 
 import configparser
 import difflib
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,25 @@ SECTION = "execution_engine"
 ENVIRONMENT_VARIABLE = "KB_DEPLOYMENT_CONFIG"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+_GROUP_KEYS = ("backends", "feed-ahead")
+
+# MongoDB's documents have at most 16 MiB: what a setting lets in must find room there, and the end of a job always.
+_DOCUMENT_BYTES = 16_000_000
+_LINE_CHARS = 1_000_000
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "port": (1, 65_535),
+    "web_workers": (1, math.inf),
+    "web_threads": (1, math.inf),
+    "dispatch_interval_ms": (1, math.inf),
+    "reconcile_interval_ms": (1, math.inf),
+    "lease_seconds": (1, math.inf),
+    "max_start_attempts": (1, math.inf),
+    "max_body_bytes": (1, math.inf),
+    "max_large_body_bytes": (1, math.inf),
+    "max_params_bytes": (1, _DOCUMENT_BYTES),
+    "max_output_bytes": (1, _DOCUMENT_BYTES),
+    "max_line_chars": (1, _LINE_CHARS),
+}
 
 
 def load(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -32,7 +52,7 @@ def load(path: str | Path | None = None, overrides: Mapping[str, Any] | None = N
     values["client_groups"] = _client_groups(parser, str(path), values["backends"])
     values.update(overrides or {})
     settings = Settings(**values)
-    _check(settings)
+    _check(settings, f"{path}: " if path else "")
     return settings
 
 
@@ -42,7 +62,8 @@ def _read(path: Path) -> configparser.ConfigParser:
         parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
     except OSError as error:
         raise ConfigurationError(
-            f"The settings file {path} can't be read: {error.strerror}. {ENVIRONMENT_VARIABLE} must name a readable one."
+            f"The settings file {path} can't be read: {error.strerror}. "
+            f"{ENVIRONMENT_VARIABLE} must name a readable one."
         ) from error
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The settings file {path} is not a deploy.cfg: {error}") from error
@@ -56,11 +77,15 @@ def _scalars(parser: configparser.ConfigParser, source: str) -> dict[str, Any]:
     values = {}
     for key, text in parser[SECTION].items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise ConfigurationError(f"{source}: [{SECTION}] has no setting {key!r}.{hint}")
+            raise _unknown(f"{source}: [{SECTION}]", key, known)
         values[known[key].name] = _convert(text.strip(), known[key].type, f"{source}: [{SECTION}] {key}")
     return values
+
+
+def _unknown(where: str, key: str, known: Iterable[str]) -> ConfigurationError:
+    near = difflib.get_close_matches(key, list(known), n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return ConfigurationError(f"{where} has no setting {key!r}.{hint}")
 
 
 def _convert(text: str, kind: Any, where: str) -> Any:
@@ -99,6 +124,9 @@ def _client_groups(
         if not section.startswith("client_group:"):
             continue
         name = section.removeprefix("client_group:").strip()
+        for key in parser[section]:
+            if key not in _GROUP_KEYS:
+                raise _unknown(f"{source}: [{section}]", key, _GROUP_KEYS)
         named = tuple(_words(parser[section].get("backends", "")))
         unknown = [backend for backend in named if backend not in backends]
         if unknown or not named:
@@ -106,26 +134,37 @@ def _client_groups(
                 f"{source}: [{section}] backends is {', '.join(named) or 'empty'}; expected one or more of "
                 f"{', '.join(backends)}."
             )
-        ahead = parser[section].get("feed-ahead")
-        found[name] = ClientGroupSettings(
-            name, named, None if ahead is None else _convert(ahead, int, f"{source}: [{section}] feed-ahead")
-        )
+        found[name] = ClientGroupSettings(name, named, _feed_ahead(parser[section], f"{source}: [{section}]"))
     if found:
         return found
     first = next(iter(backends))
     return {"local": ClientGroupSettings("local", (first,))}
 
 
-def _check(settings: Settings) -> None:
-    for name in ("web_workers", "web_threads", "dispatch_interval_ms", "max_body_bytes", "max_start_attempts"):
-        if getattr(settings, name) < 1:
-            raise ConfigurationError(
-                f"[{SECTION}] {name.replace('_', '-')} is {getattr(settings, name)}; expected 1 or more."
-            )
+def _feed_ahead(section: Mapping[str, str], where: str) -> int | None:
+    if "feed-ahead" not in section:
+        return None
+    ahead: int = _convert(section["feed-ahead"], int, f"{where} feed-ahead")
+    _check_bounds(ahead, (1, math.inf), f"{where} feed-ahead")
+    return ahead
+
+
+def _check(settings: Settings, source: str) -> None:
+    for name, bounds in _BOUNDS.items():
+        _check_bounds(getattr(settings, name), bounds, f"{source}[{SECTION}] {name.replace('_', '-')}")
     if settings.cancel_needs not in ("write", "admin"):
-        raise ConfigurationError(f"[{SECTION}] cancel-needs is {settings.cancel_needs!r}; expected write or admin.")
+        raise ConfigurationError(
+            f"{source}[{SECTION}] cancel-needs is {settings.cancel_needs!r}; expected write or admin."
+        )
     if settings.default_client_group not in settings.client_groups:
         raise ConfigurationError(
-            f"[{SECTION}] default-client-group is {settings.default_client_group!r}; expected one of "
+            f"{source}[{SECTION}] default-client-group is {settings.default_client_group!r}; expected one of "
             f"{', '.join(settings.client_groups)}, or add a section [client_group:{settings.default_client_group}]."
         )
+
+
+def _check_bounds(value: float, bounds: tuple[float, float], where: str) -> None:
+    low, high = bounds
+    if not low <= value <= high:
+        expected = f"{low:,} or more" if high == math.inf else f"a number from {low:,} to {high:,}"
+        raise ConfigurationError(f"{where} is {value}; expected {expected}.")

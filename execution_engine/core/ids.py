@@ -15,7 +15,7 @@ from execution_engine.core.errors import JobNotFound
 
 TICKET_PREFIX = "eet_"
 CREDENTIAL_PREFIX = "eec_"
-_TAG = re.compile(r"^ee\.([0-9a-f]{24})\.([1-9][0-9]*)$")
+_TAG = re.compile(r"ee\.([0-9a-f]{24})\.([1-9][0-9]*)")
 
 
 def new_job_id() -> ObjectId:
@@ -41,7 +41,7 @@ def attempt_tag(job_id: ObjectId, attempt: int) -> str:
 
 def parse_tag(tag: str) -> tuple[ObjectId, int] | None:
     """Job and attempt of a tag; None for a name that is not one of ours."""
-    match = _TAG.match(tag)
+    match = _TAG.fullmatch(tag)
     return (ObjectId(match[1]), int(match[2])) if match else None
 
 

@@ -106,7 +106,7 @@ def release(at: dt.datetime, *, attempt: int, note: str) -> Transition:
         where={"attempt.n": attempt, "claimed": True, "attempt.runner": None, "cancel_requested": None},
         put={"claimed": False},
         # Without a ticket a runner of the old attempt that turns up late can't start it.
-        drop=("backend_id", "attempt.ticket", "queued"),
+        drop=("backend_id", "attempt.ticket", "queued", "hold"),
         attempt=attempt,
         note=note,
     )

@@ -85,4 +85,4 @@ class Desk:
         self._reported_at = self._clock()
         state = "up" if self._reason is None else "down"
         resources = asdict(self._resources) if self._resources else {}
-        self._store.report(self.backend.name, now(), state, self._reason, resources)
+        self._store.report(self.backend.name, now(), state, self._reason, resources, self.backend.notice)

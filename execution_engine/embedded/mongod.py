@@ -162,7 +162,7 @@ def _refuse_locked(database_folder: Path) -> None:
     lock = database_folder / "mongod.lock"
     try:
         with lock.open("r+") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return
     except BlockingIOError:

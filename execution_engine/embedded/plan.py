@@ -63,11 +63,7 @@ def make_plan(folder: Path, wishes: Wishes) -> Plan:
         ConfigurationError: the port is taken, there is no MongoDB, another mongod has the files, or the user's file
             is wrong.
     """
-    user = configparser.ConfigParser(interpolation=None)
-    users_settings = Settings()
-    if wishes.config_file:
-        users_settings = load(wishes.config_file)  # complains about what is wrong in it
-        user.read(wishes.config_file, encoding="utf-8")
+    user, users_settings = _read_user(folder, wishes.config_file)
     users_keys = set(user[SECTION]) if user.has_section(SECTION) else set()
 
     host = wishes.host or users_settings.host
@@ -94,6 +90,17 @@ def make_plan(folder: Path, wishes: Wishes) -> Plan:
     config.write(text)
     write_private(folder / CONFIG_NAME, text.getvalue())
     return Plan(folder, load(folder / CONFIG_NAME), mongod, services_port)
+
+
+def _read_user(folder: Path, file: str | None) -> tuple[configparser.ConfigParser, Settings]:
+    """The user's own file, as written and as understood."""
+    user = configparser.ConfigParser(interpolation=None)
+    generated = folder / CONFIG_NAME
+    if not file or (generated.exists() and Path(file).exists() and generated.samefile(file)):
+        return user, Settings()  # of the processes' own file none of last time's values may stay
+    settings = load(file)  # complains about what is wrong in it
+    user.read(file, encoding="utf-8")
+    return user, settings
 
 
 def _generated(folder: Path, host: str, port: int, services_port: int) -> dict[str, str]:

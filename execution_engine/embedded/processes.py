@@ -14,6 +14,7 @@ from pathlib import Path
 
 from execution_engine.embedded import child_exec
 
+NOTE_NAME = "children.json"
 LOG_BYTES = 10 * 1024 * 1024  # a log keeps between one and two times this
 
 
@@ -104,10 +105,13 @@ def remember(note: Path, pids: Mapping[str, int]) -> None:
     fresh.replace(note)
 
 
-def end_leftovers(note: Path, grace_seconds: float = 10.0) -> list[str]:
-    """Ends the children of a killed supervisor that are still there; returns their names."""
+def end_leftovers(folder: Path, grace_seconds: float = 10.0) -> list[str]:
+    """Ends the children of a killed supervisor of ``folder`` that are still there; returns their names.
+
+    To be called while nobody else supervises the folder, and before its ports and files are looked at.
+    """
     try:
-        children = json.loads(note.read_text())
+        children = json.loads((folder / NOTE_NAME).read_text())
     except (FileNotFoundError, ValueError):
         return []
     left = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from execution_engine.embedded.processes import Child, RunningChild, bound_log, end_leftovers, remember
+from execution_engine.embedded.processes import NOTE_NAME, Child, RunningChild, bound_log, remember
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
@@ -36,7 +36,7 @@ class Supervisor:
         """``folder`` gets ``logs/`` and the note of the running children; ``say`` tells people what happens."""
         self._logs = folder / "logs"
         self._logs.mkdir(exist_ok=True)
-        self._note = folder / "children.json"
+        self._note = folder / NOTE_NAME
         self._say = say
         self._children: dict[str, RunningChild] = {}
         self._failures: dict[str, int] = {}
@@ -52,8 +52,6 @@ class Supervisor:
         self._old_handlers = {number: signal.signal(number, self._on_stop_signal) for number in _stop_signals()}
         # A handler, even one that does nothing, makes the end of a child wake the loop.
         self._old_handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
-        if left := end_leftovers(self._note):
-            self._say(f"Ended what a killed run had left behind: {', '.join(left)}.")
         return self
 
     def __exit__(

@@ -30,16 +30,18 @@ def cancel(engine: Engine, user: User, job_id: ObjectId, reason: str | None) -> 
     job = require_control(engine, user, job, job_id, "cancel")
     if job["status"] in FINAL or "cancel_requested" in job:
         return _cancel_result(job, cancelled=0)
-    return _cancel_result(_cancel_one(engine, user, job_id, reason), cancelled=1)
+    return _cancel_one(engine, user, job_id, reason)
 
 
 def _cancel_one(engine: Engine, user: User, job_id: ObjectId, reason: str | None) -> Document:
-    """The job, ended if nobody had it yet, else with the request noted, or as it ended meanwhile."""
+    """Ends the job if nobody has it yet, else notes the request, unless it has ended or has one meanwhile."""
     for _ in range(_ROUNDS):
-        at_once, intent = _cancel_transitions(user, reason)
-        job = engine.jobs.apply(job_id, at_once) or engine.jobs.apply(job_id, intent) or engine.jobs.get(job_id)
+        for transition in _cancel_transitions(user, reason):
+            if job := engine.jobs.apply(job_id, transition):
+                return _cancel_result(job, cancelled=1)
+        job = engine.jobs.get(job_id)
         if job and (job["status"] in FINAL or "cancel_requested" in job):
-            return job
+            return _cancel_result(job, cancelled=0)
     raise Busy(f"Job {job_id} is changing hands right now; cancel it again.")
 
 

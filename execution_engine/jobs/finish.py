@@ -30,9 +30,11 @@ def finish_job(engine: Engine, credential: str, params: Document) -> Document:
         WrongState: the report says terminated, but nobody asked for that.
     """
     job_id, attempt = parse_job_id(params["job_id"]), params["attempt"]
-    credential_check(engine, credential, job_id, attempt)()
+    job = credential_check(engine, credential, job_id, attempt)()
     said = {name: params.get(name) for name in ("outcome", "output", "cause")}
     digest = hashlib.sha256(canonical_json(said)).hexdigest()
+    if job["status"] in FINAL and job["attempt"].get("finish") != digest:
+        raise _too_late(job)  # before its output is stored for nothing
     to, result = _result(engine, job_id, attempt, params, digest)
     end = transitions.finish(
         now(), attempt=attempt, credential_hash=hash_secret(credential), to=to, digest=digest, result=result
@@ -68,7 +70,11 @@ def _decided_before(engine: Engine, job_id: ObjectId, digest: str) -> Document:
     if job.get("attempt", {}).get("finish") == digest:
         return {"status": job["status"], "accepted": 1}
     if job.get("status") in FINAL:
-        raise AlreadyFinished(
-            f"Job {job_id} has ended ({job['status']}), before this report and not as it says.", status=job["status"]
-        )
+        raise _too_late(job)
     raise WrongState(f"Job {job_id} can't be terminated by its runner: nobody has asked to cancel it.")
+
+
+def _too_late(job: Document) -> AlreadyFinished:
+    return AlreadyFinished(
+        f"Job {job['_id']} has ended ({job['status']}), before this report and not as it says.", status=job["status"]
+    )

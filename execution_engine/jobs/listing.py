@@ -1,13 +1,13 @@
 """Pages of jobs: mine, or a workspace's; by keyset cursor, each query on a named index."""
 
 import base64
-import binascii
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from bson import ObjectId
+from bson.errors import InvalidId
 
 from execution_engine.core.clock import from_ms, to_ms
 from execution_engine.core.errors import InvalidParams
@@ -128,7 +128,7 @@ def _read_cursor(cursor: str, listing: Listing) -> tuple[dt.datetime, ObjectId]:
     try:
         time, job_id, digest = from_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         position = from_ms(time), ObjectId(job_id)
-    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
+    except (ValueError, TypeError, OverflowError, InvalidId) as error:
         raise InvalidParams(
             "params.cursor is not one of list_jobs; expected next_cursor of the page before."
         ) from error

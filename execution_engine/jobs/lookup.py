@@ -65,13 +65,13 @@ def _sights(
     engine: Engine, user: User, records: dict[ObjectId, Document]
 ) -> tuple[dict[ObjectId, Sight], dict[ObjectId, EngineError]]:
     """What the user may see; where the Workspace can't tell, that is the error of those jobs alone."""
-    own = [record for record in records.values() if record["user"] == user.name]
-    others = [record for record in records.values() if record["user"] != user.name]
-    seen = sights(engine, user, own)
+    shared = [record for record in records.values() if "wsid" in record and record["user"] != user.name]
+    shared_ids = {record["_id"] for record in shared}
+    seen = sights(engine, user, [record for record in records.values() if record["_id"] not in shared_ids])
     try:
-        return seen | sights(engine, user, others), {}
+        return seen | sights(engine, user, shared), {}
     except EngineError as error:
-        return seen, {record["_id"]: error for record in others}
+        return seen, dict.fromkeys(shared_ids, error)
 
 
 def shown(record: Document, seen: Sight) -> Document:

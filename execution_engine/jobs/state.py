@@ -33,7 +33,7 @@ def _backend(report: Document | None) -> Document:
         return _state("down", "The dispatcher has not reported it yet.")
     if now() - report["at"] > _STALE:
         return _state("down", f"Last reported at {report['at']:%Y-%m-%d %H:%M:%S} UTC.")
-    return _state(report["state"], report.get("reason", "answers"))
+    return _state(report["state"], report.get("reason") or report["notice"] or "answers")
 
 
 def _state(state: str, message: str) -> Document:

@@ -8,6 +8,7 @@ from bson import ObjectId
 
 from execution_engine.core.clock import now
 from execution_engine.core.errors import (
+    AppNotFound,
     BatchTooLarge,
     ClientGroupNotFound,
     IdempotencyConflict,
@@ -74,7 +75,7 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
     _require_objects(engine, user, [ref for job in asked for ref in job.get("source_ws_objects", [])])
     batch = _new_record(user, wsid)
     batch.update(_idempotency(params))
-    jobs = [prepare(engine, user, job, wsid=wsid, path=f"jobs[{n}]") for n, job in enumerate(asked)]
+    jobs = [_prepare_of_batch(engine, user, job, wsid, f"jobs[{n}]") for n, job in enumerate(asked)]
     for n, job in enumerate(jobs):
         job.record.update(batch_id=batch["_id"], batch_n=n)
     engine.payloads.put_inputs([job.payload for job in jobs])
@@ -83,6 +84,13 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
         return batch["_id"], [job.record["_id"] for job in jobs]
     batch_id = _same_request(earlier, batch)
     return batch_id, engine.jobs.batch_job_ids(batch_id)
+
+
+def _prepare_of_batch(engine: Engine, user: User, asked: Document, wsid: int | None, path: str) -> Prepared:
+    try:
+        return prepare(engine, user, asked, wsid=wsid, path=path)
+    except AppNotFound as error:
+        raise AppNotFound(f"{path}: {error.message}") from error
 
 
 def prepare(engine: Engine, user: User, asked: Document, *, wsid: int | None, path: str = "params") -> Prepared:

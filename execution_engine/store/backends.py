@@ -14,9 +14,14 @@ class BackendStore:
     def __init__(self, database: Database[Document]) -> None:
         self._backends = database.backends
 
-    def report(self, name: str, at: datetime, state: str, reason: str | None, resources: dict[str, Any]) -> None:
-        """``state``: up or down, ``reason`` why in plain words; ``resources``: totals and use."""
-        change: Document = {"$set": {"state": state, "at": at, "resources": resources}}
+    def report(
+        self, name: str, at: datetime, state: str, reason: str | None, resources: dict[str, Any], notice: str
+    ) -> None:
+        """Replace what is known of a backend.
+
+        ``state``: up or down, ``reason`` why in plain words; ``resources``: totals and use; ``notice``: how it is set up.
+        """
+        change: Document = {"$set": {"state": state, "at": at, "resources": resources, "notice": notice}}
         if reason:
             change["$set"]["reason"] = reason
         else:

@@ -8,7 +8,8 @@ from bson import ObjectId
 from pymongo.database import Database
 from pymongo.write_concern import WriteConcern
 
-from execution_engine.store.database import Document
+from execution_engine.store.coalesce import Coalescer
+from execution_engine.store.database import BATCH_DOCUMENTS, Document, one_of
 
 
 class HeartbeatStore:
@@ -17,6 +18,7 @@ class HeartbeatStore:
     def __init__(self, database: Database[Document]) -> None:
         # A lost sign of life is replaced by the next one: no need to wait for the disk.
         self._beats = database.get_collection("heartbeats", write_concern=WriteConcern(w=1, j=False))
+        self._reads: Coalescer[ObjectId, Document] = Coalescer(self._load)
 
     def beat(self, job_id: ObjectId, attempt: int, at: datetime, progress: dict[str, Any] | None) -> None:
         """The attempt's runner was heard of; ``progress`` as the runner gave it."""
@@ -27,7 +29,11 @@ class HeartbeatStore:
 
     def get_many(self, job_ids: Iterable[ObjectId]) -> dict[ObjectId, Document]:
         """Heartbeats by job; jobs that never gave one are left out."""
-        return {beat["_id"]: beat for beat in self._beats.find({"_id": {"$in": list(job_ids)}})}
+        return self._reads.get_many(job_ids)
+
+    def _load(self, job_ids: list[ObjectId]) -> dict[ObjectId, Document]:
+        found = self._beats.find({"_id": one_of(job_ids)}).batch_size(BATCH_DOCUMENTS)
+        return {beat["_id"]: beat for beat in found}
 
     def forget(self, job_ids: Iterable[ObjectId]) -> None:
         """Drop the heartbeats of ended jobs."""

@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from execution_engine.core.errors import Busy
 from execution_engine.core.states import FINAL
 from execution_engine.core.transitions import Transition
-from execution_engine.store.database import Document
+from execution_engine.store.database import BATCH_DOCUMENTS, Document, one_of
 
 PAGE_MS = 5_000  # a page that takes longer reads far too much
 
@@ -70,7 +70,7 @@ class JobStore:
         self, job_ids: Iterable[ObjectId], fields: Mapping[str, int] | None = None
     ) -> dict[ObjectId, Document]:
         """Records by id; unknown ids are left out."""
-        found = self._jobs.find({"_id": {"$in": list(job_ids)}}, fields)
+        found = self._jobs.find({"_id": one_of(job_ids)}, fields).batch_size(BATCH_DOCUMENTS)
         return {job["_id"]: job for job in found}
 
     def page(self, query: Document, index: str, sort: list[tuple[str, int]], limit: int) -> list[Document]:

@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -124,6 +125,13 @@ def test_what_is_no_answer_is_worth_another_try(server: Canned, answer: tuple[in
 def test_an_engine_that_is_not_there(url: str) -> None:
     with pytest.raises(Unreachable):
         Engine(url, "s").call("heartbeat")
+
+
+def test_an_engine_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/ee"
+        with pytest.raises(Unreachable, match="timed out"):
+            Engine(url, "s", timeout=0.1).call("heartbeat")
 
 
 def test_an_error_of_the_engine_is_final(server: Canned) -> None:

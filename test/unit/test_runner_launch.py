@@ -81,6 +81,15 @@ def test_a_program_that_is_nowhere(app_dir: Path) -> None:
     )
 
 
+def test_an_app_that_is_not_installed_on_this_worker(tmp_path: Path) -> None:
+    problem = trouble(tmp_path / "gone", "python3", "tool.py")
+    assert problem.code == "app_not_executable"
+    assert (
+        problem.message
+        == f"The app's folder {tmp_path}/gone does not exist on the worker {HOST}: install the app there."
+    )
+
+
 @pytest.mark.parametrize(
     ("command", "text", "mode", "why"),
     [

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from execution_engine.embedded.processes import Child, bound_log, end_leftovers, remember
+from execution_engine.embedded.processes import NOTE_NAME, Child, bound_log, end_leftovers, remember
 from execution_engine.embedded.supervisor import StartFailed, StopRequested, Supervisor
 
 # Appends its name to a file when it starts and when it is asked to end.
@@ -225,23 +226,25 @@ def test_children_end_with_a_killed_supervisor_but_not_what_they_detached(tmp_pa
             os.kill(detached, signal.SIGKILL)
 
 
-def test_what_a_killed_supervisor_left_running_is_ended_by_the_next(tmp_path: Path, diary: Diary) -> None:
-    note = tmp_path / "children.json"
-    said: list[str] = []
+def test_what_a_killed_supervisor_left_running_can_be_ended(tmp_path: Path, diary: Diary) -> None:
+    (tmp_path / "killed").mkdir()
+    note = tmp_path / "killed" / NOTE_NAME
+    assert end_leftovers(tmp_path / "killed") == []
     with Supervisor(tmp_path, print) as supervisor:
         supervisor.start(diary.child("web"))
-        before = note.read_bytes()
-    assert end_leftovers(note) == []
-    (tmp_path / "other").mkdir()
-    with Supervisor(tmp_path / "other", print) as other:
-        other.start(Diary(tmp_path / "other").child("web"))
-        remember(note, other.pids())
-        with Supervisor(tmp_path, said.append):
-            pass
-        assert is_gone(other.pids()["web"])
-    assert said == ["Ended what a killed run had left behind: web."]
-    note.write_bytes(before)
-    assert end_leftovers(note) == [], "a process id alone is no proof"
+        remember(note, supervisor.pids())
+        assert end_leftovers(tmp_path / "killed") == ["web"]
+        assert is_gone(supervisor.pids()["web"])
+
+
+def test_a_process_id_alone_is_no_proof(tmp_path: Path, diary: Diary) -> None:
+    with Supervisor(tmp_path, print) as supervisor:
+        supervisor.start(diary.child("web"))
+        note = json.loads((tmp_path / NOTE_NAME).read_text())
+        note["web"]["started"] -= 1
+        (tmp_path / NOTE_NAME).write_text(json.dumps(note))
+        assert end_leftovers(tmp_path) == []
+        assert not is_gone(supervisor.pids()["web"])
 
 
 def test_a_log_is_moved_aside_when_it_is_long_and_its_writer_goes_on(tmp_path: Path) -> None:
