@@ -1,0 +1,1 @@
+"""The app module ``sequence_tools``: a start script, ``sequence_tools.py``, and its package ``seqtools``."""
