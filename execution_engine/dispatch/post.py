@@ -10,7 +10,7 @@ from execution_engine.jobs.holds import DISPATCH_LEASE
 from execution_engine.store.jobs import JobStore
 from execution_engine.store.leases import Lease, LeaseLost, LeaseStore
 
-_SAFETY = 0.8  # the holder stops itself before the lease runs out, by its own clock
+_SAFETY = 0.8  # beyond this share of the lease's time, by its own clock, the holder makes sure of it before it writes
 
 
 class Post:
@@ -55,7 +55,16 @@ class Post:
         """
         if not writes:
             return 0
-        if self._lease is None or self._clock() > self._renewed_at + self._seconds * _SAFETY:
-            self._lease = None
+        if self._lease and self._clock() > self._renewed_at + self._seconds * _SAFETY:
+            self._make_sure()
+        if self._lease is None:
             raise LeaseLost
         return self._leases.write_under(self._lease, lambda session: self.jobs.apply_many(writes, session))
+
+    def _make_sure(self) -> None:
+        """After a call that lasted as long as the lease: go on, unless somebody has held it in between."""
+        before, begun = self._lease, self._clock()
+        self._lease = self._leases.acquire(DISPATCH_LEASE, self._owner, self._seconds)
+        self._renewed_at = begun
+        if self._lease != before:
+            raise LeaseLost

@@ -117,7 +117,9 @@ def _add_payloads(engine: Engine, jobs: dict[ObjectId, Found], details: frozense
             keys[input_key(job_id)] = (item, PARAMS)
         if OUTPUT in details and "output" in item.record:
             keys[item.record["output"]["key"]] = (item, OUTPUT)
-    for key, value in engine.read_payload.get_many(keys).items():
+    values = engine.payloads.remembered(keys)
+    values |= engine.read_payload.get_many(key for key in keys if key not in values)
+    for key, value in values.items():
         item, name = keys[key]
         item.details[name] = value["params"] if name == PARAMS else value
 
