@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "nobody may execute this file"

@@ -1,0 +1,75 @@
+"""How fast the engine is, beside what the same machine, database and web server can do at all.
+
+    .venv/bin/python test/benchmarks/run.py [--quick]
+
+What is measured, and how to read it: docs/reference/benchmarks.md. The exit code is 1 if a bar is missed.
+"""
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import first_line
+import workload
+from clients import ClientProcesses
+from report import Cells, Cell, table, verdicts
+from servers import Servers
+
+COUNTS = (1, workload.MOST_CLIENTS)
+WARM_UP_SECONDS = 0.25
+
+
+def main() -> int:
+    """Measures, prints, and answers the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: noisier")
+    quick = parser.parse_args().quick
+    rounds, seconds, jobs = (3, 0.4, 6) if quick else (7, 0.8, 20)
+    random.seed(1)
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ee-bench-") as folder:
+        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start", flush=True)
+        cells = measure(Path(folder, "engine"), rounds, seconds)
+        first_lines = first_line.measure(Path(folder, "up"), jobs)
+    print(f"\n{table(cells, COUNTS)}\n")
+    found = verdicts(cells, workload.MOST_CLIENTS, first_lines)
+    print("\n".join(text for _, text in found))
+    most_cpu = max(cell.client_cpu for cell in cells.values())
+    print(f"\nThe clients needed at most {most_cpu:.0%} of a core in each of their processes.")
+    print(f"{time.monotonic() - begun:.0f} s in all.")
+    return 0 if all(met for met, _ in found) else 1
+
+
+def measure(folder: Path, rounds: int, seconds: float) -> Cells:
+    """Every task with every number of clients; what is compared takes turns, back and forth, and is warmed up first."""
+    cells: Cells = {}
+    with Servers(folder) as servers:
+        _say("filling the databases")
+        seeded = workload.fill(servers, turns=len(COUNTS) * (rounds + 1))
+        servers.start_web()
+        processes = ClientProcesses(
+            workload.tasks(seeded, servers.settings.mongo_url), servers.settings.port, servers.settings.web_workers
+        )
+        for group in workload.GROUPS:
+            _say(" · ".join(group))
+            for count in COUNTS:
+                for name in group:
+                    processes.run(name, count, WARM_UP_SECONDS)
+                    cells[name, count] = Cell()
+                for turn in range(rounds):
+                    for name in group if turn % 2 else reversed(group):
+                        cells[name, count].add(processes.run(name, count, seconds))
+        processes.close()
+    return cells
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

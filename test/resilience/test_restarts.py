@@ -1,0 +1,119 @@
+"""The engine on one machine stops, by order, by accident or with the machine: what that means for running jobs."""
+
+import json
+import signal
+import socket
+
+import pytest
+
+from test.conftest import Stack, wait_until
+from test.resilience.conftest import MakeEngine
+from test.resilience.crowd import Crowd, check_history
+from test.resilience.stack_processes import kill, processes_of, processes_of_jobs
+
+
+@pytest.fixture(scope="module")
+def one_engine(make_engine: MakeEngine) -> Stack:
+    return make_engine()
+
+
+@pytest.fixture
+def engine(one_engine: Stack) -> Stack:
+    """One for all tests here: each leaves it running."""
+    if one_engine.process is None or one_engine.process.poll() is not None:
+        one_engine.start()
+    return one_engine
+
+
+def test_sigterm_leaves_jobs_running_and_the_next_start_takes_them_over(engine: Stack) -> None:
+    crowd = Crowd(engine, 10)
+    crowd.submit()
+    crowd.wait_running()
+    assert engine.stop(signal.SIGTERM) == 0
+    assert set(processes_of(engine.folder)) == set(processes_of_jobs(engine.folder)) != set()
+    engine.start()
+    crowd.submit(5)
+    crowd.wait_running()
+    crowd.release()
+    crowd.wait_finished()
+    crowd.check_all_completed_once()
+
+
+def test_jobs_that_end_while_the_engine_is_down_are_there_after_the_start(engine: Stack) -> None:
+    crowd = Crowd(engine, 10)
+    crowd.submit()
+    crowd.wait_running()
+    assert engine.stop(signal.SIGTERM) == 0
+    crowd.release()
+    apps = lambda: [line for line in processes_of_jobs(engine.folder).values() if "/drill.py" in line]  # noqa: E731
+    wait_until(lambda: not apps(), what="the end of the apps")
+    engine.start()
+    crowd.wait_finished()
+    crowd.check_all_completed_once()
+
+
+def test_supervisor_is_killed(engine: Stack) -> None:
+    crowd = Crowd(engine, 10)
+    crowd.submit()
+    crowd.wait_running()
+    assert engine.process is not None
+    kill(engine.process.pid)
+    engine.process.wait()
+    engine.start()
+    crowd.submit(5)
+    crowd.wait_running()
+    crowd.release()
+    crowd.wait_finished()
+    crowd.check_all_completed_once()
+
+
+def test_sigint_ends_everything(engine: Stack) -> None:
+    crowd = Crowd(engine, 10)
+    crowd.submit()
+    crowd.wait_running()
+    assert engine.stop(signal.SIGINT) == 0
+    assert processes_of(engine.folder) == {}
+    engine.start()
+    for job in crowd.records().values():
+        check_history(job)
+        crowd.check_started_once(job)
+        assert job["status"] == "error"
+        assert job["cause"]["code"] == "runner_stopped"
+        assert job["cause"]["message"] == f"The runner on {socket.gethostname()} was told to stop."
+        assert job["cause"]["advice"] == "Run it again."
+
+
+def test_machine_reboots(engine: Stack) -> None:
+    crowd = Crowd(engine, 10)
+    crowd.submit()
+    crowd.wait_running()
+    engine.stop(signal.SIGTERM)
+    pretend_reboot(engine)
+    engine.start()
+    crowd.wait_finished()
+    for job in crowd.records().values():
+        check_history(job)
+        crowd.check_started_once(job)
+        assert job["status"] == "error"
+        assert job["cause"]["code"] == "machine_rebooted"
+        assert job["cause"]["message"] == "The machine that ran the job was restarted."
+
+
+def pretend_reboot(engine: Stack) -> None:
+    """All processes vanish at once, and what began in the boot before says so."""
+    kill(*processes_of(engine.folder))
+    wait_until(lambda: not processes_of(engine.folder), what="the end of all processes")
+    for started in (engine.data / "local").glob("ee.*/started"):
+        group, boot = started.read_text().split()
+        started.write_text(f"{group} {boot.replace('-', '')}\n")
+
+
+def test_all_jobs_and_logs_are_there_after_a_restart(engine: Stack) -> None:
+    crowd = Crowd(engine, 3, gated=False)
+    crowd.submit()
+    crowd.wait_finished()
+    before = json.dumps(crowd.records(), sort_keys=True)
+    engine.stop()
+    engine.start()
+    assert json.dumps(crowd.records(), sort_keys=True) == before
+    crowd.check_all_completed_once()

@@ -1,0 +1,190 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from execution_engine.config import BackendSettings, ClientGroupSettings, Settings, load
+from execution_engine.config.settings import scalar_settings
+from execution_engine.core.errors import ConfigurationError
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KB_DEPLOYMENT_CONFIG", raising=False)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(text: str) -> Path:
+        path = tmp_path / "deploy.cfg"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def refusal(path: Path) -> str:
+    """The error's text, which must begin with the file; without the folder, for the eye."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(path)
+    assert str(path) in caught.value.message
+    return caught.value.message.replace(f"{path.parent}/", "")
+
+
+def test_without_a_file_the_defaults_count() -> None:
+    settings = load()
+    assert settings.port == 5000
+    assert settings.backends == {"local": BackendSettings("local", "local", {})}
+    assert settings.client_groups == {"local": ClientGroupSettings("local", ("local",))}
+    assert {f.name: getattr(settings, f.name) for f in scalar_settings()} == {
+        f.name: getattr(Settings(), f.name) for f in scalar_settings()
+    }
+
+
+def test_a_file_changes_only_the_settings_that_it_names(write: Write) -> None:
+    path = write("""
+        [execution_engine]
+        port = 8080
+        lease-seconds = 2.5
+        admin-roles = EE_ADMIN, SITE_ADMIN
+        admin-read-roles =
+        embedded-services = yes
+        mongo-url = mongodb://db.example.org/?replicaSet=rs0&x=%2Ftmp
+        [some_other_service]
+        port = 1
+    """)
+    changed = load(path)
+    assert (changed.port, changed.lease_seconds, changed.embedded_services) == (8080, 2.5, True)
+    assert changed.admin_roles == ["EE_ADMIN", "SITE_ADMIN"]
+    assert changed.admin_read_roles == []
+    assert changed.mongo_url == "mongodb://db.example.org/?replicaSet=rs0&x=%2Ftmp"
+    assert changed.web_workers == Settings().web_workers
+
+
+def test_the_environment_names_the_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KB_DEPLOYMENT_CONFIG", str(write("[execution_engine]\nport = 8080\n")))
+    assert load().port == 8080
+
+
+def test_an_empty_environment_variable_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KB_DEPLOYMENT_CONFIG", "")
+    assert load().port == 5000
+
+
+def test_overrides_win_over_the_file(write: Write) -> None:
+    settings = load(write("[execution_engine]\nport = 8080\nhost = ::1\n"), {"port": 9090})
+    assert (settings.port, settings.host) == (9090, "::1")
+
+
+def test_backends_and_client_groups_have_sections_of_their_own(write: Write) -> None:
+    settings = load(
+        write("""
+        [execution_engine]
+        default-client-group = njs
+        [backend:condor-1]
+        kind = condor
+        schedd = submit.example.org
+        [backend:local]
+        cpus = 4
+        [client_group:njs]
+        backends = condor-1, local
+        feed-ahead = 20
+        [client_group:bigmem]
+        backends = condor-1
+    """)
+    )
+    assert settings.backends == {
+        "condor-1": BackendSettings("condor-1", "condor", {"schedd": "submit.example.org"}),
+        "local": BackendSettings("local", "local", {"cpus": "4"}),
+    }
+    assert settings.client_groups == {
+        "njs": ClientGroupSettings("njs", ("condor-1", "local"), 20),
+        "bigmem": ClientGroupSettings("bigmem", ("condor-1",)),
+    }
+
+
+def test_one_backend_alone_serves_the_default_group(write: Write) -> None:
+    settings = load(write("[backend:big]\nkind = local\n"))
+    assert settings.client_groups == {"local": ClientGroupSettings("local", ("big",))}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prot = 1", "deploy.cfg: [execution_engine] has no setting 'prot'. Did you mean port?"),
+        ("zzz = 1", "deploy.cfg: [execution_engine] has no setting 'zzz'."),
+        ("port = http", "deploy.cfg: [execution_engine] port is 'http'; expected a whole number."),
+        ("port = 80.5", "deploy.cfg: [execution_engine] port is '80.5'; expected a whole number."),
+        ("lease-seconds = soon", "deploy.cfg: [execution_engine] lease-seconds is 'soon'; expected a number."),
+        (
+            "embedded-services = maybe",
+            "deploy.cfg: [execution_engine] embedded-services is 'maybe'; expected true or false.",
+        ),
+        ("port = 0", "deploy.cfg: [execution_engine] port is 0; expected a number from 1 to 65,535."),
+        ("port = 65536", "deploy.cfg: [execution_engine] port is 65536; expected a number from 1 to 65,535."),
+        ("web-workers = 0", "deploy.cfg: [execution_engine] web-workers is 0; expected 1 or more."),
+        ("lease-seconds = nan", "deploy.cfg: [execution_engine] lease-seconds is nan; expected 1 or more."),
+        (
+            # MongoDB's documents have at most 16 MB, and the end of a job must always find room.
+            "max-output-bytes = 20000000",
+            "deploy.cfg: [execution_engine] max-output-bytes is 20000000; expected a number from 1 to 16,000,000.",
+        ),
+        (
+            "cancel-needs = read",
+            "deploy.cfg: [execution_engine] cancel-needs is 'read'; expected write or admin.",
+        ),
+        (
+            "default-client-group = njs",
+            (
+                "deploy.cfg: [execution_engine] default-client-group is 'njs'; expected one of local, or add a section "
+                "[client_group:njs]."
+            ),
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_with_file_and_section(write: Write, text: str, message: str) -> None:
+    assert refusal(write(f"[execution_engine]\n{text}\n")) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("backends = moon", "deploy.cfg: [client_group:njs] backends is moon; expected one or more of local."),
+        ("backends =", "deploy.cfg: [client_group:njs] backends is empty; expected one or more of local."),
+        ("", "deploy.cfg: [client_group:njs] backends is empty; expected one or more of local."),
+        (
+            "backends = local\nfeed-ahead = few",
+            "deploy.cfg: [client_group:njs] feed-ahead is 'few'; expected a whole number.",
+        ),
+        (
+            "backends = local\nfeed-ahead = 0",
+            "deploy.cfg: [client_group:njs] feed-ahead is 0; expected 1 or more.",
+        ),
+        (
+            "backends = local\nfeed_ahead = 3",
+            "deploy.cfg: [client_group:njs] has no setting 'feed_ahead'. Did you mean feed-ahead?",
+        ),
+    ],
+)
+def test_a_wrong_client_group_is_named_with_file_and_section(write: Write, text: str, message: str) -> None:
+    assert refusal(write(f"[execution_engine]\ndefault-client-group = njs\n[client_group:njs]\n{text}\n")) == message
+
+
+def test_a_wrong_value_that_no_file_has_is_named_too() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(None, {"port": -1})
+    assert caught.value.message == "[execution_engine] port is -1; expected a number from 1 to 65,535."
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+    text = refusal(tmp_path / "deploy.cfg")
+    assert "can't be read: No such file or directory. KB_DEPLOYMENT_CONFIG must name a readable one." in text
+
+
+@pytest.mark.parametrize("content", [b"port = 1\n", b"[a]\nkey\n", b"[execution_engine\n", b"[a]\nx = \xff\n"])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "deploy.cfg"
+    path.write_bytes(content)
+    assert "is not a deploy.cfg: " in refusal(path)

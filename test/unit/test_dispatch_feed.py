@@ -1,0 +1,217 @@
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from store_dispatch import FreePost, ToldBackend
+from store_engine import begin, claim, finish, person, record, submit
+
+from execution_engine.backends.base import Refused, Requirements, Submission
+from execution_engine.config import ClientGroupSettings
+from execution_engine.core.ids import hash_secret
+from execution_engine.dispatch.desk import Desk
+from execution_engine.dispatch.feed import Feed
+from execution_engine.jobs.control import cancel
+from execution_engine.jobs.engine import Engine
+
+TRIES = 3
+
+
+@pytest.fixture
+def backend() -> ToldBackend:
+    return ToldBackend()
+
+
+def feed_of(engine: Engine, *backends: ToldBackend, ahead: int | None = 4, groups: Sequence[str] = ("local",)) -> Feed:
+    desks = {backend.name: Desk(backend, engine.backends) for backend in backends}
+    settings = [ClientGroupSettings(group, tuple(desks), ahead) for group in groups]
+    post: Any = FreePost(engine.jobs)
+    return Feed(post, settings, desks, TRIES)
+
+
+@pytest.fixture
+def feed(engine: Engine, backend: ToldBackend) -> Feed:
+    return feed_of(engine, backend)
+
+
+def job_ids(backend: ToldBackend) -> list[ObjectId]:
+    return [ObjectId(tag.split(".")[1]) for tag in backend.order]
+
+
+def test_without_waiting_jobs_no_backend_is_called(feed: Feed, backend: ToldBackend) -> None:
+    assert feed.run() == 0
+    assert backend.calls == []
+
+
+def test_a_job_is_claimed_submitted_and_recorded(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+    job_id = submit(engine)
+    seen: list[Submission] = []
+    during: list[Any] = []
+
+    def look(jobs: Sequence[Submission]) -> None:
+        seen.extend(jobs)
+        during.append(record(engine, job_id))
+
+    backend.on_submit = look
+    assert feed.run() == 1
+    (submission,) = seen
+    tag = f"ee.{job_id}.1"
+    assert submission == Submission(
+        tag=tag,
+        job_id=str(job_id),
+        attempt=1,
+        ticket=submission.ticket,
+        requirements=Requirements(2, 512, 1),
+        client_group="local",
+    )
+    # Before the backend hears of it, the record says so: a crash now leaves a trace.
+    assert (during[0]["status"], during[0]["claimed"], during[0]["backend"]) == ("created", True, "local")
+    assert during[0]["attempt"]["tag"] == tag
+    assert during[0]["attempt"]["ticket"] == hash_secret(submission.ticket)
+    job = record(engine, job_id)
+    assert (job["status"], job["backend_id"]) == ("queued", tag)
+    assert submission.ticket not in str(job)
+    assert feed.run() == 0
+
+
+def test_a_runner_that_begins_during_the_submission_does_no_harm(
+    feed: Feed, backend: ToldBackend, engine: Engine
+) -> None:
+    job_id = submit(engine)
+    backend.on_submit = lambda jobs: begin(engine, job_id, jobs[0].ticket)
+    assert feed.run() == 1
+    job = record(engine, job_id)
+    assert (job["status"], job["backend_id"]) == ("running", f"ee.{job_id}.1")
+
+
+def test_a_runner_that_ends_during_the_submission_does_no_harm(
+    feed: Feed, backend: ToldBackend, engine: Engine
+) -> None:
+    job_id = submit(engine)
+
+    def live(jobs: Sequence[Submission]) -> None:
+        finish(engine, job_id, begin(engine, job_id, jobs[0].ticket)["credential"])
+
+    backend.on_submit = live
+    assert feed.run() == 1
+    assert (record(engine, job_id)["status"], record(engine, job_id)["backend_id"]) == ("completed", f"ee.{job_id}.1")
+
+
+def test_only_so_many_jobs_wait_inside_the_backend(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+    for _ in range(7):
+        submit(engine)
+    assert feed.run() == 4
+    assert feed.run() == 0, "there is no room before one of them begins"
+    begin(engine, job_ids(backend)[0], backend.tickets[backend.order[0]])
+    assert feed.run() == 1
+
+
+def test_the_users_of_a_group_take_turns(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+    of_ann = [submit(engine, "ann") for _ in range(20)]
+    of_bob = [submit(engine, "bob") for _ in range(2)]
+    assert feed.run() == 4
+    assert set(job_ids(backend)) == {*of_ann[:2], *of_bob}
+
+
+def test_a_user_with_few_jobs_leaves_no_place_empty(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+    of_ann = [submit(engine, "ann") for _ in range(20)]
+    submit(engine, "bob")
+    assert feed.run() == 3
+    assert feed.run() == 1
+    assert set(of_ann[:3]) < set(job_ids(backend))
+
+
+def test_jobs_of_a_user_go_in_their_order(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+    jobs = [submit(engine) for _ in range(4)]
+    feed.run()
+    assert job_ids(backend) == jobs
+
+
+def test_each_group_has_its_own_room(engine: Engine, backend: ToldBackend) -> None:
+    feed = feed_of(engine, backend, ahead=2, groups=("local", "bigmem"))
+    for group in ("local", "local", "local", "bigmem"):
+        submit(engine, client_group=group)
+    assert feed.run() == 3
+
+
+def test_a_job_that_somebody_else_has_taken_is_not_submitted(
+    feed: Feed, backend: ToldBackend, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, cancelled, free = submit(engine), submit(engine), submit(engine)
+    choose = engine.jobs.waiting_of
+
+    def chosen_and_then_gone(*args: Any) -> Any:
+        jobs = choose(*args)
+        claim(engine, taken)
+        cancel(engine, person("alice"), cancelled, None)
+        return jobs
+
+    monkeypatch.setattr(engine.jobs, "waiting_of", chosen_and_then_gone)
+    assert feed.run() == 1
+    assert job_ids(backend) == [free]
+
+
+def test_a_round_in_which_all_were_taken_calls_no_backend(
+    feed: Feed, backend: ToldBackend, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submit(engine)
+    chosen = engine.jobs.waiting_of("local", "alice", 1)
+    claim(engine, job_id)
+    submit(engine, "bob")
+    monkeypatch.setattr(engine.jobs, "waiting_of", lambda *_: chosen)
+    assert feed.run() == 0
+    assert backend.calls == []
+
+
+def test_a_backend_that_does_not_answer_leaves_its_jobs_to_recovery(
+    feed: Feed, backend: ToldBackend, engine: Engine
+) -> None:
+    job_id = submit(engine)
+    backend.down = "no connection"
+    assert feed.run() == 0
+    job = record(engine, job_id)
+    assert (job["status"], job["claimed"], "backend_id" in job) == ("created", True, False)
+
+
+def test_jobs_of_a_backend_that_is_down_wait(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+    submit(engine)
+    backend.down = "no connection"
+    feed.run()
+    later = submit(engine)
+    feed.run()
+    assert record(engine, later)["claimed"] is False
+    assert backend.calls == ["submit"]
+
+
+def test_where_the_best_backend_is_down_the_next_one_serves(engine: Engine) -> None:
+    near, far = ToldBackend("near"), ToldBackend("far")
+    feed = feed_of(engine, near, far)
+    submit(engine)
+    near.down = "no connection"
+    feed.run()
+    second = submit(engine)
+    assert feed.run() == 1
+    assert job_ids(far) == [second]
+    assert record(engine, second)["backend"] == "far"
+
+
+def test_a_job_that_is_refused_for_good_fails_with_the_backends_words(
+    feed: Feed, backend: ToldBackend, engine: Engine
+) -> None:
+    job_id, fine = submit(engine), submit(engine)
+    backend.refusals[f"ee.{job_id}.1"] = Refused("The job asks for 2 CPUs, this machine has 1.", transient=False)
+    feed.run()
+    job = record(engine, job_id)
+    assert (job["status"], job["cause"]["code"]) == ("error", "backend_refused")
+    assert job["cause"]["message"] == "The job asks for 2 CPUs, this machine has 1."
+    assert record(engine, fine)["status"] == "queued"
+
+
+def test_a_job_that_is_refused_for_now_gets_another_attempt(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+    job_id = submit(engine)
+    backend.refusals[f"ee.{job_id}.1"] = Refused("The queue is full.", transient=True)
+    feed.run()
+    job = record(engine, job_id)
+    assert (job["status"], job["claimed"], job["history"][-1]["note"]) == ("created", False, "The queue is full.")
+    feed.run()
+    assert record(engine, job_id)["backend_id"] == f"ee.{job_id}.2"

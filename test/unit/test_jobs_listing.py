@@ -1,0 +1,232 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from hypothesis import given
+from hypothesis import strategies as st
+from store_engine import KBase, begin, finish, hand_out, person, record, running, submit
+
+from execution_engine.core.clock import from_ms, to_ms
+from execution_engine.core.errors import InvalidParams, WorkspaceNotFound, WorkspaceUnavailable
+from execution_engine.jobs.control import cancel
+from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.identity import Admin, User
+from execution_engine.jobs.listing import Listing, list_jobs
+from execution_engine.jobs.lookup import PARAMS
+
+ALICE, BOB, EVE = person("alice"), person("bob"), person("eve")
+NOTHING: frozenset[str] = frozenset()
+
+
+def ids(engine: Engine, user: User = ALICE, **params: Any) -> list[ObjectId]:
+    return [found.record["_id"] for found in list_jobs(engine, user, params, NOTHING)[0]]
+
+
+def all_pages(engine: Engine, user: User = ALICE, **params: Any) -> list[list[ObjectId]]:
+    pages = []
+    while True:
+        page, cursor = list_jobs(engine, user, params, NOTHING)
+        pages.append([found.record["_id"] for found in page])
+        if cursor is None:
+            return pages
+        params["cursor"] = cursor
+
+
+def joined(pages: list[list[ObjectId]]) -> list[ObjectId]:
+    return [job_id for page in pages for job_id in page]
+
+
+@pytest.fixture
+def jobs(engine: Engine) -> list[ObjectId]:
+    """Nine of alice's, one a second, the oldest first; some at the very same time."""
+    made = [submit(engine, params=[n]) for n in range(9)]
+    for n, job_id in enumerate(made):
+        engine.database.jobs.update_one({"_id": job_id}, {"$set": {"created": from_ms(1_000_000 + n // 3 * 1_000)}})
+    submit(engine, "bob")
+    return made
+
+
+def test_mine_newest_first(engine: Engine, jobs: list[ObjectId]) -> None:
+    assert ids(engine) == jobs[::-1]
+    assert ids(engine, scope="mine") == jobs[::-1]
+    assert ids(engine, order="asc") == jobs
+    assert ids(engine, EVE) == []
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 8, 9, 10])
+def test_pages_follow_each_other_also_where_times_are_equal(
+    engine: Engine, jobs: list[ObjectId], order: str, limit: int
+) -> None:
+    pages = all_pages(engine, order=order, limit=limit)
+    assert joined(pages) == (jobs if order == "asc" else jobs[::-1])
+    assert {len(page) for page in pages[:-1]} <= {limit}
+    assert pages[-1], "a page that there is a cursor for has jobs"
+
+
+def test_times_are_half_open(engine: Engine, jobs: list[ObjectId]) -> None:
+    assert ids(engine, created_from=1_001_000, created_to=1_002_000, order="asc") == jobs[3:6]
+    assert ids(engine, created_from=1_000_001, created_to=1_001_000) == []
+    assert ids(engine, created_to=1_001_000, order="asc") == jobs[:3]
+    assert joined(all_pages(engine, created_from=1_001_000, limit=2)) == jobs[:2:-1]
+
+
+def test_by_status_method_and_app(engine: Engine) -> None:
+    plain, quiet = submit(engine), submit(engine, method="sequence_tools.quiet")
+    shown = submit(engine, app_id="sequence_tools/count")
+    stopped = submit(engine, method="sequence_tools.quiet")
+    cancel(engine, ALICE, stopped, None)
+    assert ids(engine, method="sequence_tools.quiet") == [stopped, quiet]
+    assert ids(engine, method="sequence_tools.quiet", status=["created"]) == [quiet]
+    assert ids(engine, app_id="sequence_tools/count") == [shown]
+    assert ids(engine, status=["terminated"]) == [stopped]
+    assert ids(engine, status=["terminated", "created"]) == [stopped, shown, quiet, plain]
+    assert ids(engine, status=[]) == [stopped, shown, quiet, plain]
+    assert ids(engine, status=["running"]) == []
+
+
+def test_by_time_of_end_are_only_those_that_have_ended(engine: Engine) -> None:
+    first, second, waiting = submit(engine), submit(engine), submit(engine)
+    for job_id, ended in ((second, 10_000), (first, 20_000)):
+        cancel(engine, ALICE, job_id, None)
+        engine.database.jobs.update_one({"_id": job_id}, {"$set": {"finished": from_ms(ended)}})
+    assert ids(engine, sort="finished") == [first, second]
+    assert ids(engine, sort="finished", order="asc") == [second, first]
+    assert joined(all_pages(engine, sort="finished", limit=1)) == [first, second]
+    assert ids(engine, sort="finished", finished_from=10_000, finished_to=20_000) == [second]
+    assert ids(engine, finished_from=20_000) == [first]
+    assert waiting in ids(engine)
+
+
+def test_a_workspaces_jobs_are_those_of_all_its_users(engine: Engine) -> None:
+    there = [submit(engine, wsid=7), submit(engine, "carol", wsid=7)]
+    elsewhere = submit(engine)
+    assert ids(engine, BOB, scope="workspace", wsid=7, order="asc") == there
+    assert ids(engine, BOB, wsid=7, order="asc") == there, "a wsid alone means that workspace"
+    assert ids(engine, ALICE, scope="mine", wsid=7) == there[:1]
+    assert elsewhere in ids(engine, ALICE)
+
+
+def test_a_workspace_that_may_not_be_read_is_not_listed(engine: Engine, kbase: KBase) -> None:
+    submit(engine, wsid=7)
+    with pytest.raises(WorkspaceNotFound):
+        ids(engine, EVE, wsid=7)
+    with pytest.raises(InvalidParams, match=r"params\.wsid is missing; the scope workspace needs it"):
+        ids(engine, scope="workspace")
+    kbase.down.add("workspace")
+    with pytest.raises(WorkspaceUnavailable):
+        ids(engine, BOB, wsid=7)
+    assert len(ids(engine, ALICE)) == 1
+    assert len(ids(engine, person("ruth", Admin.READ), wsid=7)) == 1
+
+
+def test_of_a_public_workspaces_jobs_strangers_see_the_records_alone(engine: Engine, kbase: KBase) -> None:
+    kbase.public.add(7)
+    job_id, credential = running(engine, wsid=7)
+    finish(engine, job_id, credential, "error")
+    (found,), _ = list_jobs(engine, EVE, {"wsid": 7}, frozenset({PARAMS}))
+    assert found.record["status"] == "error"
+    assert not {"cause", "history", "host"} & found.record.keys()
+    assert found.details == {}
+
+
+def test_details_come_with_a_page(engine: Engine) -> None:
+    submit(engine, params=[5])
+    (found,), _ = list_jobs(engine, ALICE, {}, frozenset({PARAMS}))
+    assert found.details == {PARAMS: [5]}
+
+
+def next_cursor(engine: Engine, **params: Any) -> str:
+    cursor = list_jobs(engine, ALICE, {"limit": 1, **params}, NOTHING)[1]
+    assert cursor is not None
+    return cursor
+
+
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": ["created"]},
+        {"order": "asc"},
+        {"sort": "finished"},
+        {"method": "sequence_tools.quiet"},
+        {"created_from": 1},
+        {"wsid": 7, "scope": "mine"},
+    ],
+)
+def test_a_cursor_continues_only_its_own_list(engine: Engine, change: dict[str, Any]) -> None:
+    cursor = next_cursor(engine)
+    with pytest.raises(InvalidParams, match=r"params\.cursor belongs to another list"):
+        ids(engine, cursor=cursor, **change)
+    with pytest.raises(InvalidParams, match="another list"):
+        ids(engine, BOB, cursor=cursor)
+
+
+@pytest.mark.usefixtures("jobs")
+def test_pages_may_change_their_size(engine: Engine) -> None:
+    assert len(ids(engine, cursor=next_cursor(engine), limit=3)) == 3
+
+
+def cursor_of(*position: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "x",
+        "é",
+        "!!!!",
+        "e30",
+        cursor_of(1, 2),
+        cursor_of("yesterday", "0" * 24, "d"),
+        cursor_of(10**30, "0" * 24, "d"),
+        cursor_of(float("nan"), "0" * 24, "d"),
+        cursor_of(1, "no id", "d"),
+        cursor_of(1, 17, "d"),
+        cursor_of(1, {"$gt": ""}, "d"),
+    ],
+)
+def test_a_made_up_cursor_is_refused(engine: Engine, cursor: str) -> None:
+    with pytest.raises(
+        InvalidParams, match=r"params\.cursor is not one of list_jobs; expected next_cursor of the page"
+    ):
+        ids(engine, cursor=cursor)
+
+
+@given(st.binary(max_size=60))
+def test_no_cursor_of_any_bytes_does_harm(content: bytes) -> None:
+    made_up = base64.urlsafe_b64encode(content).decode()
+    nobody: Any = None
+    with pytest.raises(InvalidParams):
+        list_jobs(nobody, ALICE, {"cursor": made_up}, NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("scope", "filters", "sort", "index"),
+    [
+        ("user", {}, "created", "user_created"),
+        ("user", {"status": ["error"]}, "created", "user_status_created"),
+        ("user", {"method": "m.f"}, "created", "user_method_created"),
+        ("user", {"app_id": "m/a"}, "created", "user_app_created"),
+        ("user", {"method": "m.f", "status": ["error"]}, "created", "user_method_created"),
+        ("user", {"status": ["error"]}, "finished", "user_finished"),
+        ("wsid", {}, "created", "wsid_created"),
+        ("wsid", {"status": ["error"]}, "created", "wsid_status_created"),
+        ("wsid", {"method": "m.f"}, "created", "wsid_created"),
+        ("wsid", {}, "finished", "wsid_finished"),
+    ],
+)
+def test_each_list_has_its_index(scope: str, filters: dict[str, Any], sort: str, index: str) -> None:
+    assert Listing(scope, "alice", filters, sort, -1, 50).index() == index
+
+
+def test_records_are_as_they_are_stored(engine: Engine) -> None:
+    job_id = submit(engine)
+    begin(engine, job_id, hand_out(engine, job_id))
+    (found,), _ = list_jobs(engine, ALICE, {}, NOTHING)
+    assert found.record == record(engine, job_id)
+    assert to_ms(found.record["created"]) > 0

@@ -1,0 +1,58 @@
+import datetime as dt
+from typing import Any
+
+import pytest
+from pymongo.errors import ServerSelectionTimeoutError
+from store_engine import make_engine
+
+from execution_engine.core.clock import now
+from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.holds import DISPATCH_LEASE
+from execution_engine.jobs.state import dependencies
+
+
+def states(engine: Engine) -> dict[str, str]:
+    return {name: state["state"] for name, state in dependencies(engine).items()}
+
+
+def test_an_engine_without_a_dispatcher_says_so(engine: Engine) -> None:
+    assert dependencies(engine) == {
+        "database": {"state": "up", "message": "answers"},
+        "dispatcher": {"state": "down", "message": "No dispatcher is running."},
+        "backend local": {"state": "down", "message": "The dispatcher has not reported it yet."},
+    }
+
+
+def test_all_is_well(engine: Engine) -> None:
+    lease = {"_id": DISPATCH_LEASE, "until": now() + dt.timedelta(seconds=10)}
+    engine.database.leases.insert_one(lease)
+    engine.backends.report("local", now(), "up", None, {})
+    assert states(engine) == {"database": "up", "dispatcher": "up", "backend local": "up"}
+
+
+def test_a_lease_that_has_run_out_is_no_dispatcher(engine: Engine) -> None:
+    engine.database.leases.insert_one({"_id": DISPATCH_LEASE, "until": now() - dt.timedelta(seconds=1)})
+    assert states(engine)["dispatcher"] == "down"
+
+
+def test_a_backend_is_as_its_last_report_says_and_an_old_report_says_nothing(engine: Engine) -> None:
+    engine.backends.report("local", now(), "down", "the disk is full", {})
+    assert dependencies(engine)["backend local"] == {"state": "down", "message": "the disk is full"}
+    engine.backends.report("local", now() - dt.timedelta(seconds=61), "up", None, {})
+    state = dependencies(engine)["backend local"]
+    assert state["state"] == "down"
+    assert state["message"].startswith("Last reported at ")
+
+
+@pytest.mark.parametrize("part", ["backends", "leases"])
+def test_a_database_that_does_not_answer_is_all_that_can_be_said(mock_database: Any, kbase: Any, part: str) -> None:
+    engine = make_engine(mock_database, kbase)
+
+    class Down:
+        def __getattr__(self, name: str) -> Any:
+            raise ServerSelectionTimeoutError(name)
+
+    parts = {name: getattr(engine, name) for name in engine.__slots__}
+    assert dependencies(Engine(**parts | {part: Down()})) == {
+        "database": {"state": "down", "message": "The database can't be reached."}
+    }
