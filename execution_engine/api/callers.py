@@ -15,7 +15,9 @@ class Rules:
             return identify(engine, authorization)
 
         self.anyone = Access("anyone", "Everybody, without a token.", lambda _: None, "none")
-        self.maybe_user = Access("anyone, token or not", "Everybody; a token is not needed.", lambda _: None, "optional")
+        self.maybe_user = Access(
+            "anyone, token or not", "Everybody; a token is not needed.", lambda _: None, "optional"
+        )
         self.user = Access("user", "Every user; what they see and may do is decided for each job.", user)
         self.ticket = Access("ticket", "The runner that holds the attempt's start ticket.", _ticket)
         self.attempt = Access("attempt", "The runner that holds the attempt's credential.", _credential)

@@ -21,7 +21,8 @@ class BackendStore:
     ) -> None:
         """Replace what is known of a backend.
 
-        ``state``: up or down, ``reason`` why in plain words; ``resources``: totals and use; ``notice``: how it is set up.
+        ``state``: up or down, ``reason`` why in plain words; ``resources``: totals and use; ``notice``: how it is
+        set up.
         """
         change: Document = {"$set": {"state": state, "at": at, "resources": resources, "notice": notice}}
         if reason:

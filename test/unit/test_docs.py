@@ -38,9 +38,8 @@ def test_codes_and_reasons_of_errors_are_told_apart():
 def test_links_between_pages_lead_somewhere():
     dead = []
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            if not (page.parent / target).resolve().exists():
-                dead.append(f"{page.relative_to(ROOT)}: {target}")
+        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        dead += [f"{page.relative_to(ROOT)}: {t}" for t in targets if not (page.parent / t).resolve().exists()]
     assert dead == []
 
 
