@@ -6,7 +6,15 @@ import sys
 def gunicorn(module: str, *options: str) -> list[str]:
     """Gunicorn with the engine's settings and further options, serving ``create_app()`` of a module."""
     settings = "python:execution_engine.gunicorn_settings"
-    return [sys.executable, "-m", "gunicorn", "-c", settings, *options, f"{module}:create_app()"]
+    return [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-c",
+        settings,
+        *options,
+        f'execution_engine.wsgi:application("{module}")',
+    ]
 
 
 def web() -> list[str]:

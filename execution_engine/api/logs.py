@@ -27,8 +27,8 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
         ended = readable_job(engine, user, job_id)["status"] in FINAL
         page = _page(engine, job_id, params)
         lines = [
-            {"n": n, "line": line.text, "stream": line.stream, "ts": line.ts}
-            for n, line in enumerate(page.lines, page.first)
+            {"n": n, "line": text, "stream": stream, "ts": ts}
+            for n, (text, stream, ts) in enumerate(page.lines, page.first)
         ]
         next_line = page.first + len(lines)
         return {"lines": lines, "next_line": next_line, "total_lines": page.total, "ended": int(ended)}

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from execution_engine.cli.screen import console, harmless, note, print_json
 
+BAR_CELLS = 60  # what the bar's other columns take
 LINE_STYLES = {"stderr": "yellow", "system": "dim"}
 
 
@@ -96,11 +97,15 @@ class ScreenView(QuietView):
         percent = progress.get("percent")
         self._bar.update(
             self._task,
-            description=harmless(describe_state(record)),
+            description=_cut(harmless(describe_state(record)), self._console.width - BAR_CELLS),
             total=None if percent is None else 100,
             completed=percent or 0,
             share="" if percent is None else f"{percent:.0f} %",
         )
+
+
+def _cut(text: str, cells: int) -> str:
+    return text if len(text) <= max(cells, 20) else text[: max(cells, 20) - 1] + "…"
 
 
 def describe_state(record: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ class Aftermath:
             token = Path(self._service_token_file).read_text(encoding="ascii").strip()
             for job in jobs:
                 self._catalog.log_exec_stats(_execution(job), token)
-        except (OSError, CatalogUnavailable, ConfigurationError) as error:
+        except (OSError, UnicodeDecodeError, CatalogUnavailable, ConfigurationError) as error:
             _log.warning("the Catalog was not told of %d runs: %s", len(jobs), error)
 
 

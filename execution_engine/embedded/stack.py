@@ -43,7 +43,7 @@ def start_stack(plan: Plan, supervisor: Supervisor, step: Callable[[str], Abstra
     with step("web server"):
         supervisor.start(_web(plan))
     with step("dispatcher"):
-        supervisor.start(_child(plan, DISPATCHER, programs.dispatcher(), lambda: True))
+        supervisor.start(_child(plan, DISPATCHER, programs.dispatcher(), lambda: _dispatcher_runs(plan)))
     (plan.folder / ENDPOINTS_NAME).write_text(json.dumps(endpoints(plan), indent=2) + "\n")
 
 
@@ -80,13 +80,22 @@ def _services(plan: Plan) -> Child:
     options = ("--bind", bind, "--workers", "1", "--threads", "16")
     command = programs.gunicorn("execution_engine.embedded.services", *options)
     path = SERVICE_PATHS["auth"] + "/"
-    return _child(plan, "services", command, lambda: _answers(LOOPBACK, plan.services_port, "GET", path))
+    return _child(plan, "services", command, lambda: _answer(LOOPBACK, plan.services_port, "GET", path) is not None)
 
 
 def _web(plan: Plan) -> Child:
-    host, port = reachable_name(plan.settings.host), plan.settings.port
+    return _child(plan, "web", programs.web(), lambda: _status(plan) is not None)
+
+
+def _dispatcher_runs(plan: Plan) -> bool:
+    """Whether the engine itself says so."""
+    status = json.loads(_status(plan) or b"{}").get("result", {})
+    return bool(status.get("dependencies", {}).get(DISPATCHER, {}).get("state") == "up")
+
+
+def _status(plan: Plan) -> bytes | None:
     ask = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ExecutionEngine.status", "params": {}})
-    return _child(plan, "web", programs.web(), lambda: _answers(host, port, "POST", ENGINE_PATH, ask))
+    return _answer(reachable_name(plan.settings.host), plan.settings.port, "POST", ENGINE_PATH, ask)
 
 
 def _child(plan: Plan, name: str, command: list[str], ready: Callable[[], bool]) -> Child:
@@ -94,13 +103,14 @@ def _child(plan: Plan, name: str, command: list[str], ready: Callable[[], bool])
     return Child(name, command, ready, environment)
 
 
-def _answers(host: str, port: int, method: str, path: str, body: str | None = None) -> bool:
-    """Whether an HTTP server works there: any answer but a failure of its own."""
+def _answer(host: str, port: int, method: str, path: str, body: str | None = None) -> bytes | None:
+    """What an HTTP server answers there; None if there is none, or one that fails."""
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request(method, path, body)
-        return connection.getresponse().status < 500
+        response = connection.getresponse()
+        return response.read() if response.status < 500 else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from itertools import chain
 from typing import Any, NamedTuple
 
 from execution_engine.core.errors import BodyTooLarge, InvalidRequest, ParseError, RequestTimeout
@@ -19,6 +20,8 @@ _CHUNK = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 # Raw NULs and surrogates are no JSON and no UTF-8: they can only come escaped.
 _ODD_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
+_CONTAINERS = frozenset((dict, list))
 
 _watch = Watch()
 
@@ -120,22 +123,28 @@ def parse(raw: bytes, depth: int) -> Any:
     except ValueError:
         # Python refuses to convert numbers of thousands of digits.
         raise ParseError("The body has a number with too many digits.") from None
-    if raw.count(b"[") + raw.count(b"{") > depth:
+    if _may_be_deeper(raw, depth):
         _check_depth(value, depth)
     return value
+
+
+def _may_be_deeper(raw: bytes, depth: int) -> bool:
+    """Whether counting alone leaves it open that a JSON text is nested deeper; brackets within strings count too.
+
+    After a comma stands no object but an item of an array. So on any way down there are at most as many of these as
+    there are arrays.
+    """
+    arrays = raw.count(b"[")
+    return 2 * arrays > depth or 2 * arrays + raw.count(b"{") - raw.count(b",{") - raw.count(b", {") > depth
 
 
 def _check_depth(value: Any, depth: int) -> None:
     level = [value]
     for _ in range(depth):
-        level = [
-            item
-            for container in level
-            for item in (container.values() if type(container) is dict else container)
-            if type(item) in (dict, list)
-        ]
-        if not level:
+        contents = [container.values() if type(container) is dict else container for container in level]
+        if _CONTAINERS.isdisjoint(map(type, chain.from_iterable(contents))):
             return
+        level = [item for item in chain.from_iterable(contents) if type(item) in _CONTAINERS]
     raise _too_deep(depth)
 
 

@@ -20,6 +20,9 @@ SOCKET_MS = 30_000
 POOL_SIZE = 64
 BATCH_DOCUMENTS = 1_000  # of one answer; the driver's 101 would make look-ups of many ask twice
 
+DURABLE = ReadConcern("majority")
+"""For a read whose answer promises what another one wrote: without what a crash could still undo."""
+
 UNREACHABLE: tuple[type[PyMongoError], ...] = (AutoReconnect, ConnectionFailure, NetworkTimeout, ExecutionTimeout)
 """The driver's errors that mean "not now", in contrast to mistakes of ours."""
 
@@ -39,6 +42,7 @@ def connect(url: str, name: str) -> Database[Document]:
         maxPoolSize=POOL_SIZE,
         retryWrites=True,
         retryReads=True,
+        w="majority",  # of transactions
     )
     return client.get_database(
         name, codec_options=CODEC, write_concern=WriteConcern(w="majority"), read_concern=ReadConcern("local")

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 
 from bson import ObjectId
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import ReturnDocument, UpdateOne, timeout
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -13,9 +13,10 @@ from pymongo.errors import DuplicateKeyError
 from execution_engine.core.errors import Busy
 from execution_engine.core.states import FINAL
 from execution_engine.core.transitions import Transition
-from execution_engine.store.database import BATCH_DOCUMENTS, Document, one_of
+from execution_engine.store.database import BATCH_DOCUMENTS, DURABLE, Document, one_of
 
 PAGE_MS = 5_000  # a page that takes longer reads far too much
+BATCH_SECONDS = 25  # by itself the driver would try for two minutes, and its caller is gone by then
 
 
 class JobStore:
@@ -27,12 +28,12 @@ class JobStore:
         self._batches = database.batches
 
     def submitted_before(self, user: str, key: str | None) -> Document | None:
-        """The job that the user submitted with this idempotency key."""
-        return _with_key(self._jobs, user, key) if key else None
+        """The job that the user submitted with this idempotency key, once it is durable."""
+        return _with_key(self._jobs.with_options(read_concern=DURABLE), user, key) if key else None
 
     def batch_submitted_before(self, user: str, key: str | None) -> Document | None:
-        """The batch that the user submitted with this idempotency key."""
-        return _with_key(self._batches, user, key) if key else None
+        """The batch that the user submitted with this idempotency key, once it is durable."""
+        return _with_key(self._batches.with_options(read_concern=DURABLE), user, key) if key else None
 
     def insert(self, job: Document) -> Document | None:
         """Make the job exist, durably.
@@ -52,11 +53,12 @@ class JobStore:
         """
 
         def write(session: ClientSession) -> None:
-            self._batches.insert_one(batch, session=session)
+            # Last what may collide: a process that dies in here leaves its key locked for a minute.
             self._jobs.insert_many(jobs, session=session)
+            self._batches.insert_one(batch, session=session)
 
         try:
-            with self._database.client.start_session() as session:
+            with timeout(BATCH_SECONDS), self._database.client.start_session() as session:
                 session.with_transaction(write)
         except DuplicateKeyError:
             return _earlier(self._batches, batch)

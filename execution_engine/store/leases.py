@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TypeVar
 
 from pymongo import ReturnDocument
@@ -35,16 +36,18 @@ class Lease:
 
 
 class LeaseStore:
-    """Acquire, renew, release, and write under a lease."""
+    """Acquire, renew, release, and write under a lease: all of one process's in one thread."""
 
     def __init__(self, database: Database[Document]) -> None:
-        self._database = database
+        self._client = database.client
         self._leases = database.leases
         self._reads: Coalescer[str, datetime] = Coalescer(self._ends)
 
     def acquire(self, name: str, owner: str, seconds: float) -> Lease | None:
         """Take or renew the lease for ``seconds``; None while another one holds it."""
         now = "$$NOW"
+        if not self._is_to_be_had(name, owner):
+            return None
         taken = self._leases.find_one_and_update(
             {"_id": name, "$expr": {"$or": [{"$eq": ["$owner", owner]}, {"$lte": ["$until", now]}]}},
             [
@@ -53,6 +56,7 @@ class LeaseStore:
                         "fence": {"$cond": [{"$eq": ["$owner", owner]}, "$fence", {"$add": ["$fence", 1]}]},
                         "owner": owner,
                         "until": {"$add": [now, int(seconds * 1000)]},
+                        "session": self._session.session_id["id"],
                     }
                 }
             ],
@@ -61,6 +65,25 @@ class LeaseStore:
         if taken is None:
             return self._create(name, owner, seconds)
         return Lease(name, owner, taken["fence"])
+
+    def _is_to_be_had(self, name: str, owner: str) -> bool:
+        """Whether nobody else holds it; what the last holder may have left open is then ended.
+
+        A process that dies in a transaction leaves it to mongod, which keeps its locks, also that on the lease, for a
+        minute (transactionLifetimeLimitSeconds), and an attempt to take the lease would wait for them.
+        """
+        fields = {"owner": 1, "session": 1, "over": {"$lte": ["$until", "$$NOW"]}}
+        last = self._leases.find_one({"_id": name}, fields)
+        if last is None or last["owner"] in (owner, None):
+            return True
+        if last["over"] and "session" in last:
+            self._client.admin.command("killSessions", [{"id": last["session"]}])
+        return bool(last["over"])
+
+    @cached_property
+    def _session(self) -> ClientSession:
+        """All transactions of this process run in one session, which the lease names."""
+        return self._client.start_session()
 
     def _create(self, name: str, owner: str, seconds: float) -> Lease | None:
         if self._leases.find_one({"_id": name}, {"_id": 1}):
@@ -103,5 +126,4 @@ class LeaseStore:
                 raise LeaseLost
             return write(session)
 
-        with self._database.client.start_session() as session:
-            return session.with_transaction(body)
+        return self._session.with_transaction(body)

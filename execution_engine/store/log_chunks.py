@@ -2,14 +2,15 @@
 
 A chunk is ``{job, first, n, attempt, text, streams, ts, until}``: ``first`` is the number of its first line; ``text``
 the lines with line feeds between; ``streams`` one letter a line, or a single one for all; ``ts`` the first line's time
-(ms) and ``offsets`` the others' distances from it (32-bit, packed; absent if all are equal); ``until`` the latest time.
+(ms) and ``offsets`` the others' distances from it (packed, 32 bits each, or 64 where a clock was set; absent if all are
+equal); ``until`` the latest time.
 ``escaped`` is set where a line has a line feed inside.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
 
 from execution_engine.store.database import Document
 
@@ -17,11 +18,10 @@ CHUNK_LINES = 1_000
 CHUNK_CHARS = 1_000_000
 _LETTERS = {"stdout": "o", "stderr": "e", "system": "s"}
 _STREAMS = {letter: stream for stream, letter in _LETTERS.items()}
-_MAX_OFFSET = 2**31 - 1
+_FAR = 2**31
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line: text, stream (stdout, stderr, system), time in milliseconds."""
 
     text: str
@@ -38,6 +38,9 @@ def cut_line(text: str, limit: int) -> str:
 
 def to_chunks(job: Any, attempt: int, first: int, lines: Sequence[Line]) -> Iterator[Document]:
     """Chunk documents that hold ``lines``, numbered from ``first``."""
+    if 0 < len(lines) <= CHUNK_LINES and sum([len(line.text) for line in lines]) <= CHUNK_CHARS:
+        yield _pack(job, attempt, first, lines)  # the usual case, without the search for where to cut
+        return
     start = 0
     chars = 0
     for position, line in enumerate(lines):
@@ -50,27 +53,19 @@ def to_chunks(job: Any, attempt: int, first: int, lines: Sequence[Line]) -> Iter
 
 
 def _pack(job: Any, attempt: int, first: int, lines: Sequence[Line]) -> Document:
-    texts = [line.text for line in lines]
+    texts, streams, times = zip(*lines, strict=True)
     text = "\n".join(texts)
     chunk: Document = {"job": job, "first": first, "n": len(lines), "attempt": attempt}
     if text.count("\n") != len(lines) - 1:
         text = "\n".join(t.replace("\\", "\\\\").replace("\n", "\\n") for t in texts)
         chunk["escaped"] = True
-    streams = "".join([_LETTERS[line.stream] for line in lines])
-    times = [line.ts for line in lines]
-    chunk |= {
-        "text": text,
-        "streams": streams[0] if streams == streams[0] * len(streams) else streams,
-        "ts": times[0],
-        "until": max(times),
-    }
-    if any(ts != times[0] for ts in times):
-        chunk["offsets"] = array("i", [_clamp(ts - times[0]) for ts in times]).tobytes()
+    letters = [_LETTERS[streams[0]]] if len(set(streams)) == 1 else [_LETTERS[stream] for stream in streams]
+    base, earliest, latest = times[0], min(times), max(times)
+    chunk |= {"text": text, "streams": "".join(letters), "ts": base, "until": latest}
+    if earliest != latest:
+        far = latest - base >= _FAR or base - earliest > _FAR
+        chunk["offsets"] = array("q" if far else "i", [ts - base for ts in times]).tobytes()
     return chunk
-
-
-def _clamp(offset: int) -> int:
-    return max(-_MAX_OFFSET, min(_MAX_OFFSET, offset))
 
 
 def unpack(chunk: Document) -> list[Line]:
@@ -78,15 +73,14 @@ def unpack(chunk: Document) -> list[Line]:
     texts = chunk["text"].split("\n")
     if chunk.get("escaped"):
         texts = [_unescape(text) for text in texts]
-    n = chunk["n"]
-    streams = chunk["streams"] if len(chunk["streams"]) == n else chunk["streams"] * n
-    base = chunk["ts"]
-    times = [base] * n
+    n, letters, base = chunk["n"], chunk["streams"], chunk["ts"]
+    streams = [_STREAMS[letter] for letter in letters]
+    times: Iterable[int] = repeat(base, n)
     if "offsets" in chunk:
-        offsets = array("i")
+        offsets = array("i" if len(chunk["offsets"]) == 4 * n else "q")
         offsets.frombytes(chunk["offsets"])
         times = [base + offset for offset in offsets]
-    return [Line(text, _STREAMS[letter], ts) for text, letter, ts in zip(texts, streams, times, strict=True)]
+    return list(map(Line._make, zip(texts, streams if len(streams) == n else streams * n, times, strict=True)))
 
 
 def _unescape(text: str) -> str:

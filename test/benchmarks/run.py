@@ -63,6 +63,7 @@ def measure(folder: Path, rounds: int, seconds: float) -> Cells:
                 for turn in range(rounds):
                     for name in group if turn % 2 else reversed(group):
                         cells[name, count].add(processes.run(name, count, seconds))
+                        servers.settle()
         processes.close()
     return cells
 

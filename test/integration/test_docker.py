@@ -41,11 +41,13 @@ class Docker:
         return self.run("inspect", "--format", template, container).stdout.strip()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +134,13 @@ class Container:
         done = self.docker.run("logs", self.id)
         return done.stdout + done.stderr
 
-    def is_healthy(self) -> bool:
-        assert self.docker.inspect(self.id, "{{.State.Running}}") == "true", self.log()
-        return self.docker.inspect(self.id, "{{.State.Health.Status}}") == "healthy"
+    def wait_until_healthy(self) -> None:
+        def is_decided() -> bool:
+            return self.docker.inspect(self.id, "{{.State.Running}} {{.State.Health.Status}}") != "true starting"
+
+        assert wait_until(is_decided)
+        state = self.docker.inspect(self.id, "{{json .State}}")
+        assert json.loads(state)["Health"]["Status"] == "healthy", state + self.log()
 
     def call(self, method: str, params: dict[str, Any], token: str) -> Any:
         request = {"jsonrpc": "2.0", "id": 1, "method": f"ExecutionEngine.{method}", "params": params}
@@ -156,11 +162,11 @@ def start(docker: Docker, image: str, deployment: Path, stack: Any) -> Iterator[
 
 def test_the_web_server_takes_a_job_with_a_mounted_deploy_cfg(start: Any, docker: Docker, stack: Any) -> None:
     web = start()
-    wait_until(web.is_healthy)
+    web.wait_until_healthy()
     token = json.loads((stack.data / "tokens.json").read_text())["alice"]
     job = {"method": "sequence_tools.assembly_stats", "params": [{"sequence": "NC_005816"}]}
     job_id = web.call("run_job", job, token)
-    wait_until(lambda: "finished" in web.call("check_job", {"job_id": job_id}, token))
+    assert wait_until(lambda: "finished" in web.call("check_job", {"job_id": job_id}, token))
     record = web.call("check_job", {"job_id": job_id}, token)
     assert record["status"] == "completed", record
     docker.run("stop", "--time", "20", web.id)
@@ -170,7 +176,7 @@ def test_the_web_server_takes_a_job_with_a_mounted_deploy_cfg(start: Any, docker
 def test_no_process_runs_as_root(start: Any, docker: Docker) -> None:
     web = start()
     assert docker.inspect(web.id, "{{.Config.User}}") == "10001:10001"
-    wait_until(web.is_healthy)
+    web.wait_until_healthy()
     ask = "import glob, os; print(*{os.stat(p).st_uid for p in glob.glob('/proc/[0-9]*')})"
     assert docker.run("exec", web.id, "python3", "-c", ask).stdout.split() == ["10001"]
 
@@ -179,7 +185,7 @@ def test_the_dispatcher_starts_and_stops_on_request(start: Any, docker: Docker) 
     dispatcher = start("dispatcher")
     # It is at work, or stands by, once it listens for SIGTERM; what has not said so ignores it as process 1.
     ask = "import re; print(int(re.search(r'SigCgt:\\s+(\\w+)', open('/proc/1/status').read())[1], 16) >> 14 & 1)"
-    wait_until(lambda: docker.run("exec", dispatcher.id, "python3", "-c", ask).stdout.strip() == "1")
+    assert wait_until(lambda: docker.run("exec", dispatcher.id, "python3", "-c", ask).stdout.strip() == "1")
     docker.run("stop", "--time", "20", dispatcher.id)
     assert docker.inspect(dispatcher.id, "{{.State.ExitCode}}") == "0", dispatcher.log()
 

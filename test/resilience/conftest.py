@@ -14,18 +14,8 @@ from test.resilience.stack_processes import kill_all_of, processes_of
 pytest.register_assert_rewrite("test.resilience.crowd")
 
 # Times that are short enough to wait for, and slots for fifty jobs whatever this machine has.
-CONFIG = """
-[execution_engine]
-{settings}
-lease-seconds = 2
-submit-timeout-seconds = 1
-heartbeat-seconds = 1
-
-[backend:local]
-cpus = 64
-memory-mb = 65536
-run-as = none
-"""
+SETTINGS = {"lease_seconds": "2", "submit_timeout_seconds": "1", "heartbeat_seconds": "1"}
+BACKEND = {"cpus": "64", "memory-mb": "65536", "run-as": "none"}
 
 MakeEngine = Callable[..., Stack]
 
@@ -40,14 +30,13 @@ def _quick_python() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def make_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeEngine]:
-    """Makes engines that know the test apps; each lives until the end of the module, or of the test's patience."""
+    """Makes engines that know the test apps, with settings of one's own; they live until the end of the module."""
     made: list[Stack] = []
 
-    def make(settings: str = "", before_start: Callable[[Stack], None] | None = None) -> Stack:
-        engine = Stack(tmp_path_factory.mktemp("engine"), CONFIG.format(settings=settings))
+    def make(**settings: str) -> Stack:
+        config = ["[execution_engine]", *_lines(SETTINGS | settings), "[backend:local]", *_lines(BACKEND)]
+        engine = Stack(tmp_path_factory.mktemp("engine"), "\n".join(config))
         made.append(engine)
-        if before_start:
-            before_start(engine)
         engine.start()
         register_test_apps(engine.data)
         return engine
@@ -63,6 +52,10 @@ def engine(make_engine: MakeEngine) -> Iterator[Stack]:
     made = make_engine()
     yield made
     remove(made)
+
+
+def _lines(keys: dict[str, str]) -> list[str]:
+    return [f"{key.replace('_', '-')} = {value}" for key, value in keys.items()]
 
 
 def remove(engine: Stack) -> None:

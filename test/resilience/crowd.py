@@ -11,6 +11,7 @@ from test.conftest import Stack, wait_until
 from test.resilience.stack_processes import processes_of_jobs
 
 PATIENCE_SECONDS = 120.0
+STREAMS = ("stdout", "stderr", "system")
 
 
 class Crowd:
@@ -67,7 +68,7 @@ class Crowd:
             self.check_started_once(job)
             (result,) = job["output"]
             assert result["job"] == job["job_id"]
-            check_log(self.engine, job["job_id"], result["lines"])
+            check_log(self.engine, job, result["lines"])
         nothing_runs = lambda: not processes_of_jobs(self.engine.folder)  # noqa: E731
         wait_until(nothing_runs, PATIENCE_SECONDS, "the end of all runners")
 
@@ -87,13 +88,22 @@ def check_history(job: Any) -> None:
     assert job["history"][-1]["status"] == job["status"], job["history"]
 
 
-def check_log(engine: Stack, job_id: str, lines: int) -> None:
-    """The log holds lines 0 to ``lines`` - 1 of each stream in order, and nothing else, numbered without gap."""
-    log = persist(engine, "get_logs", {"job_id": job_id, "limit": 10_000}, "alice")
-    assert [line["n"] for line in log["lines"]] == list(range(2 * lines)), job_id
-    for stream, word in (("stdout", "out"), ("stderr", "err")):
-        texts = [line["line"] for line in log["lines"] if line["stream"] == stream]
-        assert texts == [f"{word} {n}" for n in range(lines)], job_id
+def check_log(engine: Stack, job: Any, lines: int) -> None:
+    """The log holds lines 0 to ``lines`` - 1 of each stream in order, numbered without gap.
+
+    And nothing else but a first line where an earlier attempt was lost before it began.
+    """
+    log = persist(engine, "get_logs", {"job_id": job["job_id"], "limit": 10_000}, "alice")["lines"]
+    streams = {stream: [line["line"] for line in log if line["stream"] == stream] for stream in STREAMS}
+    n = job["attempt"]
+    marker = [f"--- attempt {n} begins; attempt {n - 1} was lost ---"] if n > 1 else []
+    printed = range(lines)
+    assert streams == {
+        "stdout": [f"out {i}" for i in printed],
+        "stderr": [f"err {i}" for i in printed],
+        "system": marker,
+    }
+    assert [line["n"] for line in log] == list(range(2 * lines + len(marker)))
 
 
 def persist(engine: Stack, method: str, params: Any, user: str) -> Any:

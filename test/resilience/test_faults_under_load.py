@@ -51,7 +51,8 @@ def test_the_network_between_runners_and_engine_breaks(make_engine: MakeEngine) 
         network.change(Weather.FAIR)
 
     with network.running():
-        engine = make_engine(f"worker-url = http://127.0.0.1:{network.port}/services/ee", network.lead_to)
+        engine = make_engine(worker_url=f"http://127.0.0.1:{network.port}/services/ee")
+        network.target = engine.port
         crowd = Crowd(engine)
         network.change(Weather.MUTE)
         crowd.submit()

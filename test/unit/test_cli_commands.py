@@ -9,6 +9,8 @@ import pytest
 import requests
 
 from execution_engine.cli import main as program
+from execution_engine.cli.exit_codes import Exit
+from execution_engine.cli.reference import render_reference
 
 URL = "http://engine.example/services/ee"
 JOB = "6500000000000000000000aa"
@@ -400,3 +402,14 @@ def test_help_has_the_exit_codes(cli: Cli) -> None:
     out = cli("--help").out
     for code in (0, 1, 2, 3, 4, 5, 6, 7, 130):
         assert re.search(rf"^ +{code}  \w", out, re.MULTILINE)
+
+
+def test_the_reference_has_every_command_option_and_exit_code() -> None:
+    page = render_reference()
+    for name, command in program.commands.commands.items():
+        assert f"## execution-engine {name}" in page
+        for option in command.params:
+            assert option.opts[0] in page or option.human_readable_name in page
+    for code in Exit:
+        assert f"| {int(code)} | " in page
+    assert "## execution-engine submit METHOD [KEY=VALUE]..." in page

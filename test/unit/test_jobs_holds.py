@@ -38,11 +38,11 @@ def test_a_waiting_job_waits_for_its_turn(engine: Engine) -> None:
 @pytest.mark.usefixtures("dispatching")
 def test_a_backend_that_is_down_is_named_with_its_reason(engine: Engine) -> None:
     job_id = submit(engine)
-    engine.backends.report("local", now(), "down", "the disk is full", {})
+    engine.backends.report("local", now(), "down", "the disk is full", {}, "")
     hold = hold_of(engine, job_id)
     assert hold["code"] == "backend_down"
     assert "(local: the disk is full)" in hold["message"]
-    engine.backends.report("local", now(), "up", None, {})
+    engine.backends.report("local", now(), "up", None, {}, "")
     assert hold_of(engine, job_id)["code"] == "queue"
 
 
@@ -51,9 +51,9 @@ def test_as_long_as_one_backend_of_the_group_is_up_the_job_has_its_turn(mock_dat
     groups = {"local": ClientGroupSettings("local", ("local", "far"))}
     engine = make_engine(mock_database, kbase, client_groups=groups)
     job_id = submit(engine)
-    engine.backends.report("local", now(), "down", None, {})
+    engine.backends.report("local", now(), "down", None, {}, "")
     assert hold_of(engine, job_id)["code"] == "queue"
-    engine.backends.report("far", now(), "down", None, {})
+    engine.backends.report("far", now(), "down", None, {}, "")
     assert "(local: no reason given; far: no reason given)" in hold_of(engine, job_id)["message"]
 
 

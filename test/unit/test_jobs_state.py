@@ -26,8 +26,9 @@ def test_an_engine_without_a_dispatcher_says_so(engine: Engine) -> None:
 def test_all_is_well(engine: Engine) -> None:
     lease = {"_id": DISPATCH_LEASE, "until": now() + dt.timedelta(seconds=10)}
     engine.database.leases.insert_one(lease)
-    engine.backends.report("local", now(), "up", None, {})
+    engine.backends.report("local", now(), "up", None, {}, "")
     assert states(engine) == {"database": "up", "dispatcher": "up", "backend local": "up"}
+    assert dependencies(engine)["backend local"]["message"] == "answers"
 
 
 def test_a_lease_that_has_run_out_is_no_dispatcher(engine: Engine) -> None:
@@ -36,9 +37,11 @@ def test_a_lease_that_has_run_out_is_no_dispatcher(engine: Engine) -> None:
 
 
 def test_a_backend_is_as_its_last_report_says_and_an_old_report_says_nothing(engine: Engine) -> None:
-    engine.backends.report("local", now(), "down", "the disk is full", {})
+    engine.backends.report("local", now(), "down", "the disk is full", {}, "")
     assert dependencies(engine)["backend local"] == {"state": "down", "message": "the disk is full"}
-    engine.backends.report("local", now() - dt.timedelta(seconds=61), "up", None, {})
+    engine.backends.report("local", now(), "up", None, {}, "apps are trusted")
+    assert dependencies(engine)["backend local"] == {"state": "up", "message": "apps are trusted"}
+    engine.backends.report("local", now() - dt.timedelta(seconds=61), "up", None, {}, "")
     state = dependencies(engine)["backend local"]
     assert state["state"] == "down"
     assert state["message"].startswith("Last reported at ")

@@ -170,9 +170,28 @@ def test_only_a_server_that_does_not_fail_counts_as_ready(monkeypatch: pytest.Mo
         def getresponse(self) -> Any:
             return self
 
+        def read(self) -> bytes:
+            return b"{}"
+
     monkeypatch.setattr(stack.http.client, "HTTPConnection", Connection)
-    assert not stack._answers("127.0.0.1", 1, "GET", "/")
-    monkeypatch.setattr(Connection, "status", 200)
-    assert stack._answers("127.0.0.1", 1, "POST", "/", json.dumps({}))
+    assert stack._answer("127.0.0.1", 1, "GET", "/") is None
+    monkeypatch.setattr(Connection, "status", 404)
+    assert stack._answer("127.0.0.1", 1, "GET", "/") == b"{}"
     monkeypatch.undo()
-    assert not stack._answers("127.0.0.1", 1, "GET", "/")
+    assert stack._answer("127.0.0.1", 1, "GET", "/") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "runs"),
+    [
+        (None, False),
+        ({"result": {"dependencies": {}}}, False),
+        ({"result": {"dependencies": {"dispatcher": {"state": "down", "message": ""}}}}, False),
+        ({"result": {"dependencies": {"dispatcher": {"state": "up", "message": ""}}}}, True),
+    ],
+)
+def test_the_dispatcher_is_ready_when_the_engine_says_so(
+    plan: Planner, monkeypatch: pytest.MonkeyPatch, answer: Any, runs: bool
+) -> None:
+    monkeypatch.setattr(stack, "_answer", lambda *_: None if answer is None else json.dumps(answer).encode())
+    assert stack._dispatcher_runs(plan()) is runs

@@ -1,0 +1,93 @@
+"""Dispatchers die between any two steps, or stand still and come back: no job is lost, and none runs twice."""
+
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from test.conftest import Stack, wait_until
+from test.resilience.conftest import MakeEngine
+from test.resilience.crashing_dispatcher import POINTS
+from test.resilience.crowd import PATIENCE_SECONDS, Crowd
+from test.resilience.dispatchers import CRASHING, acting_dispatcher, halted, start_dispatcher
+from test.resilience.stack_processes import kill
+
+ROUNDS = 10
+JOBS_A_ROUND = 8
+
+Further = dict[int, subprocess.Popen[bytes]]
+
+
+@pytest.fixture(scope="module")
+def engine(make_engine: MakeEngine) -> Stack:
+    """One for all tests here."""
+    return make_engine(lease_seconds="1")
+
+
+@pytest.fixture
+def further_dispatchers(engine: Stack) -> Iterator[Further]:
+    """Two more that stand by, by pid."""
+    running = {started.pid: started for started in (start_dispatcher(engine), start_dispatcher(engine))}
+    yield running
+    for process in running.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_dispatcher_dies(engine: Stack, point: str) -> None:
+    crowd = Crowd(engine, 5, gated=False)
+    with halted(engine):
+        crowd.submit()
+        crasher = start_dispatcher(engine, [CRASHING, point])
+        try:
+            assert crasher.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+        finally:
+            crasher.kill()
+            crasher.wait()
+    crowd.wait_finished()
+    crowd.check_all_completed_once()
+
+
+def test_dispatchers_are_killed_at_random_moments(engine: Stack, further_dispatchers: Further) -> None:
+    crowd = Crowd(engine, gated=False)
+    for _ in range(ROUNDS):
+        crowd.submit(JOBS_A_ROUND)
+        pid = one_that_acts(engine, further_dispatchers)
+        time.sleep(random.uniform(0, 0.3))  # whatever it is doing then
+        kill(pid)
+        if pid in further_dispatchers:
+            further_dispatchers.pop(pid).wait()
+            another = start_dispatcher(engine)
+            further_dispatchers[another.pid] = another
+    crowd.wait_finished()
+    crowd.check_all_completed_once()
+
+
+def test_dispatchers_stand_still_and_come_back(engine: Stack, further_dispatchers: Further) -> None:
+    crowd = Crowd(engine, gated=False)
+    for _ in range(ROUNDS):
+        crowd.submit(JOBS_A_ROUND // 2)
+        pid = one_that_acts(engine, further_dispatchers)
+        time.sleep(random.uniform(0, 0.3))
+        kill(pid, number=signal.SIGSTOP)
+        crowd.submit(JOBS_A_ROUND // 2)
+        try:
+            wait_until(lambda: acting_dispatcher(engine) not in (None, pid), PATIENCE_SECONDS, "a take-over")  # noqa: B023
+        finally:
+            kill(pid, number=signal.SIGCONT)
+    crowd.wait_finished()
+    crowd.check_all_completed_once()
+
+
+def one_that_acts(engine: Stack, further: Further) -> int:
+    """The pid of the dispatcher that holds the lease, one of ours that lives."""
+
+    def find() -> int | None:
+        pid = acting_dispatcher(engine)
+        return pid if pid in (engine.pid("dispatcher"), *further) else None
+
+    return int(wait_until(find, PATIENCE_SECONDS, "a dispatcher that acts"))
