@@ -24,6 +24,7 @@ from execution_engine.embedded.ports import is_loopback
 from execution_engine.embedded.processes import end_leftovers
 from execution_engine.embedded.stack import DISPATCHER, endpoints, start_stack
 from execution_engine.embedded.supervisor import StartFailed, StopRequested, Supervisor
+from execution_engine.store.tokens import load_cipher
 
 JOBS_STOP_SECONDS = 15.0
 
@@ -44,6 +45,9 @@ def run(data: Path, wishes: Wishes, *, allow_remote: bool, demo: bool) -> Exit:
                 f"{plan.settings.host} can be reached from other machines, and whoever reaches this engine and has a "
                 "token runs programs here. If that is meant, add --allow-remote."
             )
+        # What the processes would complain about in their logs is better said here.
+        load_cipher(plan.settings.token_key_file)
+        build_backends(plan.settings)
         print(f"Execution Engine {__version__}, data in {folder}")
         try:
             _supervise(plan, demo=demo)

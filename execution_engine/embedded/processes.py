@@ -80,7 +80,7 @@ class RunningChild:
         code = self.process.returncode
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
-    def log_tail(self, lines: int = 15) -> str:
+    def log_tail(self, lines: int = 40) -> str:
         """The last lines of its log, for a message."""
         with self.log.open("rb") as file:
             file.seek(max(0, self.log.stat().st_size - 10_000))

@@ -46,11 +46,10 @@ def _cancel_one(engine: Engine, user: User, job_id: ObjectId, reason: str | None
 
 
 def _cancel_batch(engine: Engine, user: User, batch_id: ObjectId, reason: str | None) -> Document:
-    ids = engine.jobs.batch_job_ids(batch_id)
     cancelled = 0
     for _ in range(2):  # twice: a job may have been claimed, or given up, between the two writes
         for transition in _cancel_transitions(user, reason):
-            cancelled += engine.jobs.apply_many([(job_id, transition) for job_id in ids])
+            cancelled += engine.jobs.apply_to_batch(batch_id, transition)
     status = derive_batch_status(engine.jobs.batch_counts([batch_id])[batch_id])
     return {"job_id": str(batch_id), "status": status, "cancelled": cancelled}
 

@@ -1,12 +1,14 @@
 """Everything that the rules work with, put together once per process."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from bson import ObjectId
 from pymongo.database import Database
 
 from execution_engine.config import Settings
+from execution_engine.jobs.outlook import OutlookReader
 from execution_engine.kbase.auth import Auth
 from execution_engine.kbase.cached import CheckedTokens, KnownModules, KnownPermissions
 from execution_engine.kbase.catalog import Catalog
@@ -22,7 +24,7 @@ from execution_engine.store.payloads import PayloadStore
 from execution_engine.store.tokens import TokenCipher
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Engine:
     """Settings, stores and services. ``read_job`` and ``read_payload`` answer concurrent look-ups together."""
 
@@ -41,6 +43,11 @@ class Engine:
     workspace: Workspace
     read_job: Coalescer[ObjectId, Document]
     read_payload: Coalescer[str, Any]
+
+    @cached_property
+    def outlook(self) -> OutlookReader:
+        """Tells what waiting jobs can hope for."""
+        return OutlookReader(self.backends, self.leases)
 
 
 def build_engine(settings: Settings, database: Database[Document], cipher: TokenCipher) -> Engine:

@@ -1,17 +1,15 @@
 """What waiting jobs wait for, in plain words."""
 
-import datetime as dt
 from collections.abc import Iterable
 
 from bson import ObjectId
 
-from execution_engine.core.clock import now
 from execution_engine.core.states import Status
 from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.outlook import DISPATCH_LEASE, Outlook
 from execution_engine.store.database import Document
 
-DISPATCH_LEASE = "dispatch"
-_CLOCK_SKEW = dt.timedelta(seconds=5)
+__all__ = ["DISPATCH_LEASE", "find_holds"]
 
 
 def find_holds(engine: Engine, jobs: Iterable[Document]) -> dict[ObjectId, Document]:
@@ -20,23 +18,22 @@ def find_holds(engine: Engine, jobs: Iterable[Document]) -> dict[ObjectId, Docum
     holds = {job["_id"]: job["hold"] for job in jobs if job["status"] == Status.QUEUED and "hold" in job}
     waiting = [job for job in jobs if job["status"] == Status.CREATED]
     if waiting:
-        reports = engine.backends.all()
-        dispatching = engine.leases.is_held(DISPATCH_LEASE, now() - _CLOCK_SKEW)
-        holds |= {job["_id"]: _hold(engine, job, reports, dispatching) for job in waiting}
+        outlook = engine.outlook.read()
+        holds |= {job["_id"]: _hold(engine, job, outlook) for job in waiting}
     return holds
 
 
-def _hold(engine: Engine, job: Document, reports: dict[str, Document], dispatching: bool) -> Document:
+def _hold(engine: Engine, job: Document, outlook: Outlook) -> Document:
     if job["claimed"]:
         return _said("handing_over", f"The job is being handed to the backend {job['backend']}.")
-    if not dispatching:
+    if not outlook.dispatching:
         return _said(
             "dispatcher_down", "The engine's dispatcher is not running; the job begins once the operators start it."
         )
     group = engine.settings.client_groups.get(job["client_group"])
     if group is None:
         return _said("no_client_group", f"The client group {job['client_group']} was removed from the configuration.")
-    states = [reports.get(name, {}) for name in group.backends]
+    states = [outlook.backends.get(name, {}) for name in group.backends]
     if states and all(state.get("state") == "down" for state in states):
         reasons = "; ".join(f"{state['_id']}: {state.get('reason', 'no reason given')}" for state in states)
         return _said(

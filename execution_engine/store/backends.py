@@ -5,7 +5,6 @@ from typing import Any
 
 from pymongo.database import Database
 
-from execution_engine.store.coalesce import Coalescer
 from execution_engine.store.database import Document
 
 
@@ -14,7 +13,6 @@ class BackendStore:
 
     def __init__(self, database: Database[Document]) -> None:
         self._backends = database.backends
-        self._reads: Coalescer[None, dict[str, Document]] = Coalescer(self._load)
 
     def report(
         self, name: str, at: datetime, state: str, reason: str | None, resources: dict[str, Any], notice: str
@@ -33,7 +31,4 @@ class BackendStore:
 
     def all(self) -> dict[str, Document]:
         """The last report of each backend by name."""
-        return self._reads.get(None) or {}
-
-    def _load(self, _: list[None]) -> dict[None, dict[str, Document]]:
-        return {None: {report["_id"]: report for report in self._backends.find()}}
+        return {report["_id"]: report for report in self._backends.find()}

@@ -106,7 +106,7 @@ INDEXES: tuple[Index, ...] = (
         "one marker line for each attempt",
         {"unique": True, "partialFilterExpression": {"marker": {"$exists": True}}},
     ),
-    Index("job_logs", "job_until", _up("job", "until", "first"), "a log's first chunk with lines since a time"),
+    Index("job_logs", "job_since", _up("job", "until", "first"), "a log's first chunk with lines since a time"),
 )
 
 

@@ -129,6 +129,12 @@ class JobStore:
         writes = [UpdateOne(t.condition(job_id), t.change()) for job_id, t in transitions]
         return self._jobs.bulk_write(writes, ordered=False, session=session).modified_count if writes else 0
 
+    def apply_to_batch(self, batch_id: ObjectId, transition: Transition) -> int:
+        """Apply it to each of a batch's jobs whose condition holds; how many did. Much faster than one by one."""
+        condition = transition.condition(None)
+        del condition["_id"]
+        return self._jobs.update_many({"batch_id": batch_id, **condition}, transition.change()).modified_count
+
     def note_backend_id(self, ids: Mapping[tuple[ObjectId, int], str]) -> None:
         """Record backends' ids by (job, attempt), whatever state the job has reached meanwhile."""
         writes = [

@@ -16,8 +16,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from execution_engine.core.clock import EPOCH
-from execution_engine.store.coalesce import Coalescer
-from execution_engine.store.database import Document, one_of
+from execution_engine.store.database import Document
 
 T = TypeVar("T")
 
@@ -41,7 +40,6 @@ class LeaseStore:
     def __init__(self, database: Database[Document]) -> None:
         self._client = database.client
         self._leases = database.leases
-        self._reads: Coalescer[str, datetime] = Coalescer(self._ends)
 
     def acquire(self, name: str, owner: str, seconds: float) -> Lease | None:
         """Take or renew the lease for ``seconds``; None while another one holds it."""
@@ -95,11 +93,7 @@ class LeaseStore:
 
     def is_held(self, name: str, at: datetime) -> bool:
         """Whether anybody holds the lease at ``at``, for information only: clocks may differ."""
-        until = self._reads.get(name)
-        return until is not None and until > at
-
-    def _ends(self, names: list[str]) -> dict[str, datetime]:
-        return {lease["_id"]: lease["until"] for lease in self._leases.find({"_id": one_of(names)}, {"until": 1})}
+        return self._leases.find_one({"_id": name, "until": {"$gt": at}}, {"_id": 1}) is not None
 
     def release(self, lease: Lease) -> None:
         """Let another one have it at once; harmless if the lease was lost."""

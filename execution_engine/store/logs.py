@@ -154,7 +154,7 @@ class LogStore:
 
     def first_since(self, job_id: ObjectId, ts: int) -> int:
         """The number of the first line that was read at or after ``ts`` (ms); the next line's if there is none."""
-        later = self._chunks.find({"job": job_id, "until": {"$gte": ts}}, {"_id": 0, "first": 1}).hint("job_until")
+        later = self._chunks.find({"job": job_id, "until": {"$gte": ts}}, {"_id": 0, "first": 1}).hint("job_since")
         for first in later.sort("first", ASCENDING).limit(1):
             chunk = self._chunks.find_one({"job": job_id, **first}) or {}
             return int(chunk["first"]) + next(i for i, line in enumerate(unpack(chunk)) if line.ts >= ts)

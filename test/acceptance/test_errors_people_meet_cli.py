@@ -108,10 +108,13 @@ def test_a_database_that_does_not_answer(program: Program, tmp_path: Path) -> No
     assert "SECRET" not in done.stderr
 
 
-def test_a_part_that_does_not_start_shows_its_log(program: Program, tmp_path: Path) -> None:
+def test_a_setting_that_only_a_part_of_the_engine_uses(program: Program, tmp_path: Path) -> None:
     (tmp_path / "mine.cfg").write_text("[execution_engine]\ntoken-key-file = /nowhere/secret.key\n")
     done = program("up", "--port", "0", KB_DEPLOYMENT_CONFIG="mine.cfg")
-    assert_says(done, 1, "Error: web ended at once", f"{tmp_path}/data/logs/web.log", "/nowhere/secret.key")
+    assert_says(done, 1, "Error: The key file /nowhere/secret.key (token-key-file) can't be read")
+    (tmp_path / "mine.cfg").write_text("[backend:local]\nkind = local\ncpus = many\n")
+    done = program("up", "--port", "0", KB_DEPLOYMENT_CONFIG="mine.cfg")
+    assert_says(done, 1, "Error: [backend:local] cpus is 'many'; expected a whole number")
 
 
 # --- who runs jobs

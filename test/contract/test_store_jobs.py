@@ -262,6 +262,17 @@ def test_many_transitions_at_once_each_on_its_own_condition(store: JobStore) -> 
     assert store.apply_many([]) == 0
 
 
+def test_a_transition_of_all_jobs_of_a_batch_each_on_its_own_condition(store: JobStore) -> None:
+    batch_id = ObjectId()
+    ids = inserted(store, *(new_job(batch_id=batch_id, batch_n=n) for n in range(3)), new_job())
+    store.apply(ids[1], claim_of())
+    cause = describe("cancelled_before_start")
+    cancel = transitions.cancel_waiting(from_ms(NOW), by="alice", reason=None, cause=cause)
+    assert store.apply_to_batch(batch_id, cancel) == 2
+    assert store.apply_to_batch(batch_id, cancel) == 0
+    assert [(store.get(job_id) or {})["status"] for job_id in ids] == ["terminated", "created", "terminated", "created"]
+
+
 def test_transitions_of_a_rolled_back_transaction_never_happened(store: JobStore, database: Database[Any]) -> None:
     (job_id,) = inserted(store, new_job())
     with database.client.start_session() as session:

@@ -79,7 +79,7 @@ class Explained(JobStore):
 def engine_of(database: Database[Any], jobs: JobStore | None = None) -> Engine:
     letters = dict.fromkeys(USERS, "w")
     engine = make_engine(database, KBase(workspaces={7: letters, 8: letters}))
-    parts = {name: getattr(engine, name) for name in engine.__slots__}
+    parts = {name: getattr(engine, name) for name in engine.__dataclass_fields__}
     return Engine(**parts | {"jobs": jobs}) if jobs else engine
 
 

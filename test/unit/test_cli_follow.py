@@ -6,7 +6,7 @@ import pytest
 from execution_engine.cli import follow
 from execution_engine.cli.client import CallFailed, Unreachable
 from execution_engine.cli.follow import Follower, TimedOut
-from execution_engine.cli.views import QuietView, describe_state
+from execution_engine.cli.views import QuietView, ScreenView, describe_state
 
 BUSY = CallFailed(-32012, "busy", "More work than it can do at once.", {})
 GONE = CallFailed(-32100, "job_not_found", "There is no such job.", {})
@@ -130,3 +130,26 @@ def test_waiting_without_the_log() -> None:
 )
 def test_a_state_in_a_few_words(record: dict[str, Any], words: str) -> None:
     assert describe_state(record) == words
+
+
+def test_into_a_terminal_goes_nothing_that_commands_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = {"n": 0, "line": "\x1b]0;gotcha\x07fine [bold]", "stream": "stdout"}
+    with ScreenView() as view:
+        view.line(line)
+    assert capsys.readouterr().out == "\x1b]0;gotcha\x07fine [bold]\n", "a file gets it as it is"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    with ScreenView() as view:
+        view.state({"status": "running", "progress": {"percent": 40.0, "message": "counting"}})
+        view.line(line)
+    shown = capsys.readouterr().out
+    assert "\x1b]0" not in shown
+    assert "gotcha\N{REPLACEMENT CHARACTER}fine [bold]" in shown
+
+
+def test_trouble_is_told_once_and_its_end_too(capsys: pytest.CaptureFixture[str]) -> None:
+    view = QuietView()
+    for text in ("", "Nothing answers there.", "Nothing answers there.", "", ""):
+        view.trouble(text)
+    assert capsys.readouterr().err == "Nothing answers there. Trying again.\nThe engine answers again.\n"

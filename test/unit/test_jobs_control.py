@@ -118,7 +118,7 @@ class Meanwhile:
 
 
 def with_jobs(engine: Engine, jobs: Any) -> Engine:
-    return Engine(**{name: getattr(engine, name) for name in engine.__slots__} | {"jobs": jobs})
+    return Engine(**{name: getattr(engine, name) for name in engine.__dataclass_fields__} | {"jobs": jobs})
 
 
 def test_a_job_that_ends_at_the_same_moment_was_not_cancelled(engine: Engine) -> None:

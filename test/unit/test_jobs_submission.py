@@ -172,7 +172,7 @@ class OutOfSight:
 
 def at_the_same_moment(engine: Engine) -> Engine:
     return type(engine)(
-        **{name: getattr(engine, name) for name in engine.__slots__} | {"jobs": OutOfSight(engine.jobs)}
+        **{name: getattr(engine, name) for name in engine.__dataclass_fields__} | {"jobs": OutOfSight(engine.jobs)}
     )
 
 
