@@ -42,8 +42,9 @@ docs: $(VENV)/installed-dev ## make the generated pages of docs/reference anew
 	@$(BIN)/python docs/generate.py
 
 wheels: $(VENV)/installed ## the package and all it needs as wheels, for an image
-	@rm -rf wheels
+	@rm -rf wheels build
 	@$(PIP) wheel --wheel-dir wheels . pip
+	@rm -rf build
 
 image: wheels ## build the container image (IMAGE, BASE_IMAGE)
 	docker build --build-arg BASE_IMAGE=$(BASE_IMAGE) --tag $(IMAGE) .

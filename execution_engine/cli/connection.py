@@ -12,8 +12,8 @@ import click
 
 from execution_engine.cli.client import Engine
 from execution_engine.cli.screen import note
+from execution_engine.embedded.folder import ENDPOINTS_NAME
 
-ENDPOINTS_NAME = "endpoints.json"
 TOKENS_NAME = "tokens.json"
 
 

@@ -95,8 +95,11 @@ def submitted(at: dt.datetime, *, attempt: int, backend_id: str) -> Transition:
     )
 
 
-def release(at: dt.datetime, *, attempt: int, note: str) -> Transition:
-    """Give an attempt up that its backend does not have and that never began; the job waits for another one."""
+def release(at: dt.datetime, *, attempt: int, note: str, losses: int | None = None) -> Transition:
+    """Give an attempt up that its backend does not have and that never began; the job waits for another one.
+
+    ``losses``: how many attempts backends have lost, this one included; None if it is none of these.
+    """
     return Transition(
         event="released",
         at=at,
@@ -104,7 +107,7 @@ def release(at: dt.datetime, *, attempt: int, note: str) -> Transition:
         actor="engine",
         to=Status.CREATED,
         where={"attempt.n": attempt, "claimed": True, "attempt.runner": None, "cancel_requested": None},
-        put={"claimed": False},
+        put={"claimed": False} if losses is None else {"claimed": False, "losses": losses},
         # Without a ticket a runner of the old attempt that turns up late can't start it.
         drop=("backend_id", "attempt.ticket", "queued", "hold"),
         attempt=attempt,

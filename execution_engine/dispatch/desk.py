@@ -18,10 +18,31 @@ _REPORT_SECONDS = 10.0
 _log = logging.getLogger("execution_engine.dispatch")
 
 
-class Desk:
-    """A backend, whether it answers, and how many waiting jobs it should hold.
+class _Pause:
+    """A time to wait, longer each time until all is well again."""
 
-    A backend that does not answer is left alone for a pause that grows; its jobs wait, those of others go on.
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seconds = _FIRST_PAUSE
+        self._until = 0.0
+
+    @property
+    def over(self) -> bool:
+        return self._clock() >= self._until
+
+    def begin(self) -> None:
+        self._until = self._clock() + self._seconds
+        self._seconds = min(self._seconds * 2, _LONGEST_PAUSE)
+
+    def reset(self) -> None:
+        self._seconds = _FIRST_PAUSE
+
+
+class Desk:
+    """A backend, whether it answers and takes jobs, and how many waiting jobs it should hold.
+
+    A backend that does not answer is left alone for a pause that grows, one that takes no more jobs is handed none; its
+    jobs wait, those of others go on.
     """
 
     def __init__(self, backend: Backend, store: BackendStore, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,15 +50,27 @@ class Desk:
         self._store = store
         self._clock = clock
         self._reason: str | None = None
-        self._pause = _FIRST_PAUSE
-        self._resume_at = 0.0
+        self._outage = _Pause(clock)
+        self._full = _Pause(clock)
         self._reported_at = float("-inf")
         self._resources: Resources | None = None
 
     @property
     def open(self) -> bool:
         """Whether it is worth calling the backend now."""
-        return self._clock() >= self._resume_at
+        return self._outage.over
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether it is worth handing jobs to the backend now."""
+        return self._outage.over and self._full.over
+
+    def note_handover(self, *, full: bool) -> None:
+        """The backend was handed jobs; ``full``: it has refused some of them for now."""
+        if full:
+            self._full.begin()
+        else:
+            self._full.reset()
 
     def ask(self, call: Callable[[Backend], T]) -> T | None:
         """The answer of a call to the backend; None if it does not answer now."""
@@ -69,13 +102,12 @@ class Desk:
         if self._reason is None:
             _log.warning("backend %s is down: %s", self.backend.name, reason)
         changed, self._reason = self._reason != reason, reason
-        self._resume_at = self._clock() + self._pause
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        self._outage.begin()
         if changed:
             self._write_report()
 
     def _up(self) -> None:
-        self._pause = _FIRST_PAUSE
+        self._outage.reset()
         if self._reason is not None:
             _log.info("backend %s is up again", self.backend.name)
             self._reason = None

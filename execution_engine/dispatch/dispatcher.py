@@ -39,7 +39,7 @@ class Dispatcher:
         self._post = Post(engine.jobs, engine.leases, owner, settings.lease_seconds)
         groups = list(settings.client_groups.values())
         tries = settings.max_start_attempts
-        self._feed = Feed(self._post, groups, self._desks, tries)
+        self._feed = Feed(self._post, groups, self._desks)
         self._reconciler = Reconciler(self._post, self._desks, settings.submit_timeout_seconds, tries)
         self._aftermath = Aftermath(
             engine.jobs,

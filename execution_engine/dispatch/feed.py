@@ -16,7 +16,6 @@ from execution_engine.core.ids import attempt_tag, hash_secret, new_ticket
 from execution_engine.core.states import NOT_STARTED, Status
 from execution_engine.core.transitions import Transition
 from execution_engine.dispatch.desk import Desk
-from execution_engine.dispatch.giving_up import give_up
 from execution_engine.dispatch.post import Post
 from execution_engine.dispatch.turns import Turns
 from execution_engine.store.database import Document
@@ -27,11 +26,10 @@ _log = logging.getLogger("execution_engine.dispatch")
 class Feed:
     """Keeps the backends supplied, each group's users in turn."""
 
-    def __init__(self, post: Post, groups: Sequence[ClientGroupSettings], desks: dict[str, Desk], tries: int) -> None:
+    def __init__(self, post: Post, groups: Sequence[ClientGroupSettings], desks: dict[str, Desk]) -> None:
         self._post = post
         self._groups = groups
         self._desks = desks
-        self._tries = tries
         self._turns = {group.name: Turns() for group in groups}
 
     def run(self) -> int:
@@ -44,7 +42,7 @@ class Feed:
     def _feed_group(self, group: ClientGroupSettings, in_flight: list[Document]) -> int:
         for name in group.backends:
             desk = self._desks[name]
-            if desk.open:
+            if desk.takes_jobs:
                 waiting = sum(job["backend"] == name and job["status"] != Status.RUNNING for job in in_flight)
                 room = desk.ahead(group.feed_ahead) - waiting
                 return self._hand_out(group.name, desk, room, in_flight) if room > 0 else 0
@@ -67,6 +65,7 @@ class Feed:
             # Nobody knows what the backend has of them: recovery asks for their tags.
             return 0
         self._record(claimed, outcomes)
+        desk.note_handover(full=any(isinstance(it, Refused) and it.transient for it in outcomes.values()))
         return len(claimed)
 
     def _claim(self, backend: Backend, submissions: dict[ObjectId, Submission]) -> dict[ObjectId, Submission]:
@@ -102,7 +101,8 @@ class Feed:
                 writes.append((job_id, _queued(submission, outcome)))
                 backend_ids[job_id, submission.attempt] = outcome.backend_id
             elif outcome.transient:
-                writes.append((job_id, give_up(at, submission.attempt, self._tries, outcome.message)))
+                release = transitions.release(at, attempt=submission.attempt, note=outcome.message)
+                writes.append((job_id, release))
             else:
                 cause = describe("backend_refused", outcome.message)
                 end = transitions.settle(

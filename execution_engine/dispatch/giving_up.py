@@ -6,12 +6,14 @@ from execution_engine.core import transitions
 from execution_engine.core.causes import describe
 from execution_engine.core.states import NOT_STARTED, Status
 from execution_engine.core.transitions import Transition
+from execution_engine.store.database import Document
 
 
-def give_up(at: dt.datetime, attempt: int, tries: int, why: str) -> Transition:
-    """Back to the queue for another attempt; after ``tries`` attempts the job fails."""
-    if attempt < tries:
-        return transitions.release(at, attempt=attempt, note=why)
+def give_up(at: dt.datetime, job: Document, tries: int, why: str) -> Transition:
+    """Back to the queue for another attempt; the job fails with the ``tries``-th that is lost."""
+    attempt, losses = job["attempt"]["n"], job.get("losses", 0) + 1
+    if losses < tries:
+        return transitions.release(at, attempt=attempt, note=why, losses=losses)
     cause = describe("start_failed", detail=f"Attempt {attempt}: {why}")
     return transitions.settle(
         at,

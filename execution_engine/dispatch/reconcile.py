@@ -57,13 +57,16 @@ class Reconciler:
                 self._note_hold(job, sighting)
         self._post.write(writes)
 
-    def _end(self, job: Document, sighting: Sighting) -> Transition:
+    def _end(self, job: Document, sighting: Sighting, *, arrived: bool = True) -> Transition:
+        """What ends an attempt of which nothing runs any more; ``arrived``: whether the backend ever had it."""
         attempt, started = job["attempt"]["n"], "runner" in job["attempt"]
         at = now()
         if "cancel_requested" in job:
             return confirm_cancel(at, attempt, started=started)
+        if not started and not arrived:
+            return transitions.release(at, attempt=attempt, note="the attempt never reached the backend")
         if not started:
-            return give_up(at, attempt, self._tries, sighting.detail or "the backend lost the attempt before it began")
+            return give_up(at, job, self._tries, sighting.detail or "the backend lost the attempt before it began")
         return transitions.settle(
             at, attempt=attempt, to=Status.ERROR, cause=_cause(sighting), where={"cancel_requested": None}
         )
@@ -92,7 +95,7 @@ class Reconciler:
                 writes.append((job["_id"], transitions.submitted(at, attempt=attempt, backend_id=answer.backend_id)))
                 self._post.jobs.note_backend_id({(job["_id"], attempt): answer.backend_id})
             elif isinstance(answer, Absent) and at > job["attempt"]["claimed_at"] + patience:
-                writes.append((job["_id"], self._end(job, Sighting(SightingState.GONE))))
+                writes.append((job["_id"], self._end(job, Sighting(SightingState.GONE), arrived=False)))
         self._post.write(writes)
 
     def end_orphans(self) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from execution_engine.core.errors import ConfigurationError
 
 LOCK_NAME = "up.lock"
+ENDPOINTS_NAME = "endpoints.json"
+"""Names every URL, for clients on the same machine."""
 
 
 @contextmanager

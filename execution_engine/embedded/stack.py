@@ -13,13 +13,13 @@ from pymongo.uri_parser import parse_uri
 from execution_engine import programs
 from execution_engine.core.errors import ConfigurationError
 from execution_engine.embedded.bootstrap import bootstrap
+from execution_engine.embedded.folder import ENDPOINTS_NAME
 from execution_engine.embedded.plan import ENGINE_PATH, SERVICE_PATHS, Plan
 from execution_engine.embedded.ports import LOOPBACK, reachable_name
 from execution_engine.embedded.processes import Child
 from execution_engine.embedded.services import DATABASE_NAME
 from execution_engine.embedded.supervisor import Supervisor
 
-ENDPOINTS_NAME = "endpoints.json"
 DISPATCHER = "dispatcher"
 
 

@@ -15,6 +15,9 @@ from execution_engine.core.states import FINAL
 from execution_engine.core.transitions import Transition
 from execution_engine.store.database import BATCH_DOCUMENTS, DURABLE, Document, one_of
 
+_IN_FLIGHT = dict.fromkeys(
+    ("status", "backend", "backend_id", "attempt", "losses", "cancel_requested", "client_group", "user", "hold"), 1
+)
 PAGE_MS = 5_000  # a page that takes longer reads far too much
 BATCH_SECONDS = 25  # by itself the driver would try for two minutes, and its caller is gone by then
 
@@ -179,10 +182,7 @@ class JobStore:
 
     def in_flight(self) -> list[Document]:
         """All jobs that a backend may have: what the reconciler needs of them."""
-        fields = dict.fromkeys(
-            ("status", "backend", "backend_id", "attempt", "cancel_requested", "client_group", "user", "hold"), 1
-        )
-        return list(self._jobs.find({"active": True, "claimed": True}, fields).hint("active"))
+        return list(self._jobs.find({"active": True, "claimed": True}, _IN_FLIGHT).hint("active"))
 
     def ended_with_work_left(self, limit: int) -> list[Document]:
         """Ended jobs whose token is still to be erased and whose statistics are still to be reported."""

@@ -2,6 +2,7 @@ import itertools
 import random
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,8 +80,7 @@ class Explained(JobStore):
 def engine_of(database: Database[Any], jobs: JobStore | None = None) -> Engine:
     letters = dict.fromkeys(USERS, "w")
     engine = make_engine(database, KBase(workspaces={7: letters, 8: letters}))
-    parts = {name: getattr(engine, name) for name in engine.__dataclass_fields__}
-    return Engine(**parts | {"jobs": jobs}) if jobs else engine
+    return replace(engine, jobs=jobs) if jobs else engine
 
 
 def stages(plan: Any) -> list[str]:

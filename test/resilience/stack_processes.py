@@ -44,9 +44,12 @@ def app_of(tag: str) -> int:
 
 
 def workers_of(engine: Stack, server: str) -> list[int]:
-    """The processes of a gunicorn but its master."""
+    """The processes of a gunicorn but its master; none while it is down."""
     master = engine.pid(server)
-    return [int(child) for child in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+    try:
+        return [int(child) for child in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
 
 
 def kill_child(engine: Stack, name: str) -> None:

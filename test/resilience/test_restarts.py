@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import threading
 
 import pytest
 
@@ -57,9 +58,14 @@ def test_supervisor_is_killed(engine: Stack) -> None:
     crowd.submit()
     crowd.wait_running()
     assert engine.process is not None
+    mongod = engine.pid("mongod")
+    kill(mongod, number=signal.SIGSTOP)  # slow to end: the next start must wait for it
     kill(engine.process.pid)
     engine.process.wait()
+    waking = threading.Timer(2, kill, [mongod], {"number": signal.SIGCONT})
+    waking.start()
     engine.start()
+    waking.join()
     crowd.submit(5)
     crowd.wait_running()
     crowd.release()

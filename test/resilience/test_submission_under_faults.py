@@ -1,13 +1,12 @@
-"""Submissions that are repeated until they are answered, while the engine's parts die: each makes one job, or one batch."""
+"""Submissions that are repeated until they are answered, while parts of the engine die: each makes one job or batch."""
 
 import random
 import signal
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ from test.resilience.conftest import MakeEngine
 from test.resilience.crowd import persist
 from test.resilience.stack_processes import kill, kill_child, wait_restarted, workers_of
 
-BATCHES = 12
+LEAST = 10
 BATCH_JOBS = 200
 
 
@@ -29,56 +28,50 @@ def engine(make_engine: MakeEngine) -> Iterator[Stack]:
     kill(made.pid("dispatcher"), number=signal.SIGCONT)
 
 
-@contextmanager
-def disturbance(engine: Stack) -> Iterator[None]:
-    """Web workers, the whole web server and mongod die in turn as long as the block lasts."""
-    over = threading.Event()
+class Disturbance(threading.Thread):
+    """Workers of the web server, the whole web server and mongod die, one after the other."""
 
-    def disturb() -> None:
-        while True:
-            kill(random.choice(workers_of(engine, "web")))
-            if over.wait(random.uniform(0.3, 0.8)):
-                return
-            child = random.choice(["web", "mongod"])
-            kill_child(engine, child)
-            wait_restarted(engine, child)
-            if over.wait(random.uniform(0.5, 1.5)):
-                return
+    def __init__(self, engine: Stack) -> None:
+        super().__init__(name="disturbance", daemon=True)
+        self._engine = engine
 
-    thread = threading.Thread(target=disturb)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    def run(self) -> None:
+        for child in ("web", "mongod"):
+            for _ in range(3):
+                time.sleep(random.uniform(0.2, 0.8))
+                kill(*workers_of(self._engine, "web")[:1])
+            kill_child(self._engine, child)
+            wait_restarted(self._engine, child)
+        time.sleep(random.uniform(0.2, 0.8))
+
+
+def submit_while_disturbed(engine: Stack, method: str, params: Any, user: str) -> list[Any]:
+    """The answers to submissions with a new key each, all repeated until answered, and then once more."""
+    answers = []
+    disturbance = Disturbance(engine)
+    disturbance.start()
+    while disturbance.is_alive() or len(answers) < LEAST:
+        asked = params | {"idempotency_key": uuid.uuid4().hex}
+        answers.append(persist(engine, method, asked, user))
+        assert persist(engine, method, asked, user) == answers[-1]
+    disturbance.join()
+    return answers
 
 
 def test_each_key_makes_one_job(engine: Stack) -> None:
-    ids = []
-    with disturbance(engine):
-        end = time.monotonic() + 8
-        while time.monotonic() < end:
-            asked = {"method": "drill.count", "idempotency_key": uuid.uuid4().hex}
-            first = persist(engine, "run_job", asked, "alice")
-            assert persist(engine, "run_job", asked, "alice") == first
-            ids.append(first)
-    assert len(set(ids)) == len(ids) > 20
-    query = {"user": "alice", "method": "drill.count", "batch_id": None}
-    assert {str(job["_id"]) for job in engine.database().jobs.find(query)} == set(ids)
+    ids = submit_while_disturbed(engine, "run_job", {"method": "drill.count"}, "alice")
+    stored = sorted(str(job["_id"]) for job in engine.database().jobs.find({"user": "alice"}))
+    assert sorted(ids) == stored
+    assert len(set(ids)) == len(ids)
 
 
 def test_each_key_makes_one_batch_and_each_batch_is_whole(engine: Stack) -> None:
-    batches = {}
-    with disturbance(engine):
-        for _ in range(BATCHES):
-            asked = {"jobs": [{"method": "drill.count"}] * BATCH_JOBS, "idempotency_key": uuid.uuid4().hex}
-            first = persist(engine, "run_jobs", asked, "bob")
-            assert persist(engine, "run_jobs", asked, "bob") == first
-            batches[first["batch_id"]] = first["job_ids"]
+    batch = {"jobs": [{"method": "drill.count"}] * BATCH_JOBS}
+    answers = {
+        answer["batch_id"]: answer["job_ids"] for answer in submit_while_disturbed(engine, "run_jobs", batch, "bob")
+    }
     database = engine.database()
-    assert {str(batch["_id"]) for batch in database.batches.find({"user": "bob"})} == set(batches)
-    sizes = Counter(str(job["batch_id"]) for job in database.jobs.find({"user": "bob"}, {"batch_id": 1}))
-    assert sizes == dict.fromkeys(batches, BATCH_JOBS)
-    for job_ids in batches.values():
-        assert len(set(job_ids)) == BATCH_JOBS
+    assert {str(stored["_id"]) for stored in database.batches.find()} == set(answers)
+    jobs = [(str(job["batch_id"]), str(job["_id"])) for job in database.jobs.find({"user": "bob"})]
+    assert sorted(jobs) == sorted((batch_id, job_id) for batch_id, job_ids in answers.items() for job_id in job_ids)
+    assert len(jobs) == len(answers) * BATCH_JOBS

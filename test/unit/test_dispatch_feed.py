@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from store_dispatch import FreePost, ToldBackend
+from store_dispatch import Clock, FreePost, ToldBackend
 from store_engine import begin, claim, finish, person, record, submit
 
 from execution_engine.backends.base import Refused, Requirements, Submission
@@ -14,24 +14,33 @@ from execution_engine.dispatch.feed import Feed
 from execution_engine.jobs.control import cancel
 from execution_engine.jobs.engine import Engine
 
-TRIES = 3
-
 
 @pytest.fixture
 def backend() -> ToldBackend:
     return ToldBackend()
 
 
-def feed_of(engine: Engine, *backends: ToldBackend, ahead: int | None = 4, groups: Sequence[str] = ("local",)) -> Feed:
-    desks = {backend.name: Desk(backend, engine.backends) for backend in backends}
+def feed_of(
+    engine: Engine,
+    *backends: ToldBackend,
+    ahead: int | None = 4,
+    groups: Sequence[str] = ("local",),
+    clock: Clock | None = None,
+) -> Feed:
+    desks = {backend.name: Desk(backend, engine.backends, clock or Clock()) for backend in backends}
     settings = [ClientGroupSettings(group, tuple(desks), ahead) for group in groups]
     post: Any = FreePost(engine.jobs)
-    return Feed(post, settings, desks, TRIES)
+    return Feed(post, settings, desks)
 
 
 @pytest.fixture
-def feed(engine: Engine, backend: ToldBackend) -> Feed:
-    return feed_of(engine, backend)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def feed(engine: Engine, backend: ToldBackend, clock: Clock) -> Feed:
+    return feed_of(engine, backend, clock=clock)
 
 
 def job_ids(backend: ToldBackend) -> list[ObjectId]:
@@ -207,11 +216,51 @@ def test_a_job_that_is_refused_for_good_fails_with_the_backends_words(
     assert record(engine, fine)["status"] == "queued"
 
 
-def test_a_job_that_is_refused_for_now_gets_another_attempt(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+def refuse_for_now(backend: ToldBackend, job_id: ObjectId, attempts: int) -> None:
+    for attempt in range(1, attempts + 1):
+        backend.refusals[f"ee.{job_id}.{attempt}"] = Refused("The queue is full.", transient=True)
+
+
+def test_a_job_that_is_refused_for_now_waits_and_goes_again(
+    feed: Feed, backend: ToldBackend, engine: Engine, clock: Clock
+) -> None:
     job_id = submit(engine)
-    backend.refusals[f"ee.{job_id}.1"] = Refused("The queue is full.", transient=True)
+    refuse_for_now(backend, job_id, 1)
     feed.run()
     job = record(engine, job_id)
     assert (job["status"], job["claimed"], job["history"][-1]["note"]) == ("created", False, "The queue is full.")
-    feed.run()
+    assert feed.run() == 0
+    clock.seconds += 1
+    assert feed.run() == 1
     assert record(engine, job_id)["backend_id"] == f"ee.{job_id}.2"
+
+
+def test_a_backend_that_takes_no_more_is_left_alone_for_pauses_that_grow(
+    feed: Feed, backend: ToldBackend, engine: Engine, clock: Clock
+) -> None:
+    job_id = submit(engine)
+    refuse_for_now(backend, job_id, 7)
+    pauses, passed = [], 0
+    while not backend.order:
+        if feed.run():
+            pauses.append(passed)
+            passed = 0
+        clock.seconds += 1
+        passed += 1
+    assert pauses == [0, 1, 2, 4, 8, 16, 30, 30]
+    assert record(engine, job_id)["status"] == "queued", "it is never failed for that"
+    later = submit(engine)
+    refuse_for_now(backend, later, 1)
+    feed.run()
+    clock.seconds += 1
+    assert feed.run() == 1, "once it takes jobs again, the pauses begin anew"
+
+
+def test_while_the_best_backend_takes_no_more_the_next_one_serves(engine: Engine, clock: Clock) -> None:
+    near, far = ToldBackend("near"), ToldBackend("far")
+    feed = feed_of(engine, near, far, clock=clock)
+    job_id = submit(engine)
+    refuse_for_now(near, job_id, 1)
+    feed.run()
+    assert feed.run() == 1
+    assert far.order == [f"ee.{job_id}.2"]

@@ -224,6 +224,17 @@ def test_that_a_backend_knows_nothing_counts_only_after_a_while(reconciler: Reco
     assert (record(engine, old)["claimed"], record(engine, old)["status"]) == (False, "created")
 
 
+def test_an_outage_during_the_submission_never_fails_a_job(reconciler: Reconciler, engine: Engine) -> None:
+    job_id = open_claim(engine, 3_600)
+    for _ in range(2 * TRIES):
+        reconciler.run()
+        assert record(engine, job_id)["history"][-1]["note"] == "the attempt never reached the backend"
+        claim(engine, job_id)
+        at = now() - dt.timedelta(hours=1)
+        engine.database.jobs.update_one({"_id": job_id}, {"$set": {"attempt.claimed_at": at}})
+    assert status(engine, job_id) == ("created", None)
+
+
 def test_that_a_backend_can_not_say_counts_for_nothing(
     reconciler: Reconciler, backend: ToldBackend, engine: Engine
 ) -> None:

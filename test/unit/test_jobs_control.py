@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,7 +119,7 @@ class Meanwhile:
 
 
 def with_jobs(engine: Engine, jobs: Any) -> Engine:
-    return Engine(**{name: getattr(engine, name) for name in engine.__dataclass_fields__} | {"jobs": jobs})
+    return replace(engine, jobs=jobs)
 
 
 def test_a_job_that_ends_at_the_same_moment_was_not_cancelled(engine: Engine) -> None:

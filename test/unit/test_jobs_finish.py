@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,8 +118,8 @@ class SettledAtThatMoment:
 def test_of_a_report_and_a_settlement_at_the_same_moment_one_decides(engine: Engine) -> None:
     job_id, credential = running(engine)
     lost = transitions.settle(now(), attempt=1, to=Status.ERROR, cause=describe("runner_lost"))
-    parts = {name: getattr(engine, name) for name in engine.__dataclass_fields__}
-    racing = Engine(**parts | {"jobs": SettledAtThatMoment(engine.jobs, lost)})
+    at_that_moment: Any = SettledAtThatMoment(engine.jobs, lost)
+    racing = replace(engine, jobs=at_that_moment)
     with pytest.raises(AlreadyFinished):
         finish(racing, job_id, credential)
     assert record(engine, job_id)["status"] == "error"

@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_database_that_does_not_answer_is_all_that_can_be_said(mock_database: 
         def __getattr__(self, name: str) -> Any:
             raise ServerSelectionTimeoutError(name)
 
-    parts = {name: getattr(engine, name) for name in engine.__dataclass_fields__}
-    assert dependencies(Engine(**parts | {part: Down()})) == {
+    down: dict[str, Any] = {part: Down()}
+    assert dependencies(replace(engine, **down)) == {
         "database": {"state": "down", "message": "The database can't be reached."}
     }

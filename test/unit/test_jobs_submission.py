@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -171,9 +172,8 @@ class OutOfSight:
 
 
 def at_the_same_moment(engine: Engine) -> Engine:
-    return type(engine)(
-        **{name: getattr(engine, name) for name in engine.__dataclass_fields__} | {"jobs": OutOfSight(engine.jobs)}
-    )
+    out_of_sight: Any = OutOfSight(engine.jobs)
+    return replace(engine, jobs=out_of_sight)
 
 
 def test_of_two_submissions_at_the_same_moment_one_makes_the_job(engine: Engine) -> None:
