@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from execution_engine.core import context as at_work
 from execution_engine.core.errors import EngineError, HttpMethodNotAllowed
 from execution_engine.rpc.calls import Calls, Context, Translate, Written
 from execution_engine.rpc.limits import Limits
@@ -64,6 +65,13 @@ class RpcApplication:
         if registry is None:
             return self._fallback(environ, start_response)
         context = Context(registry, environ.get("HTTP_AUTHORIZATION"), secrets.token_hex(8))
+        marked = at_work.request_id.set(context.request_id)
+        try:
+            return self._serve(context, environ, start_response)
+        finally:
+            at_work.request_id.reset(marked)
+
+    def _serve(self, context: Context, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         headers = [*_HEADERS, ("X-Request-Id", context.request_id)]
         http_method = environ["REQUEST_METHOD"]
         if http_method == "POST":
