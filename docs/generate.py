@@ -27,6 +27,7 @@ EXAMPLES = {
     "idempotency_key": "my-key-1",
     "wsid": 1,
     "runner_id": "kP3vX9tQ2mZ7wL5s",
+    "user_name": "bob",
     "cause_code": "app_error",
 }
 _MADE = "<!-- Made by docs/generate.py; change the code, then run `make docs`. -->\n\n"

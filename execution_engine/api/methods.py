@@ -1,6 +1,6 @@
 """The native module: the contract, and all of its methods bound to their code."""
 
-from execution_engine.api import control, logs, lookup, runner, service, submit
+from execution_engine.api import audit, control, logs, lookup, runner, service, sharing, submit
 from execution_engine.api.callers import Rules
 from execution_engine.jobs.engine import Engine
 from execution_engine.rpc.kidl import parse
@@ -16,6 +16,8 @@ def native_registry(engine: Engine, spec: str, git_commit: str = "") -> Registry
     lookup.register(registry, engine, rules)
     logs.register(registry, engine, rules)
     control.register(registry, engine, rules)
+    sharing.register(registry, engine, rules)
+    audit.register(registry, engine, rules)
     runner.register(registry, engine, rules)
     service.register(registry, engine, rules, git_commit)
     return registry
