@@ -226,10 +226,14 @@ def require_read_workspaces(engine: Engine, user: User, wsids: Sequence[int]) ->
     granted = engine.permissions.permissions(user.name, wsids, user.token)
     seen = {wsid: _workspace_sight(engine, granted[wsid]) for wsid in wsids}
     if refused := [wsid for wsid, sight in seen.items() if sight == Sight.NONE]:
-        what = f"workspace {refused[0]}" if len(refused) == 1 else f"workspaces {', '.join(map(str, refused))}"
+        named = f"is no workspace {refused[0]}" if len(refused) == 1 else f"are no workspaces {_listed(refused)}"
         them = "it" if len(refused) == 1 else "them"
-        raise WorkspaceNotFound(f"There is no {what}, or you may not read {them}.", wsids=refused)
+        raise WorkspaceNotFound(f"There {named}, or you may not read {them}.", wsids=refused)
     return seen
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(str(number) for number in numbers)
 
 
 def _workspace_sight(engine: Engine, granted: WorkspaceAccess) -> Sight:

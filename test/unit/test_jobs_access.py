@@ -15,7 +15,7 @@ from execution_engine.jobs.access import (
     Sight,
     require_all,
     require_control,
-    require_read_workspace,
+    require_read_workspaces,
     require_submit,
     sight,
     sights,
@@ -191,10 +191,16 @@ def test_who_may_run_jobs_in_a_workspace(
 def test_who_may_list_a_workspaces_jobs(engine: Engine, who: str, place: str, seen: Sight) -> None:
     wsid = PLACES[place] or 0
     if seen:
-        assert require_read_workspace(engine, PEOPLE[who], wsid) == seen
+        assert require_read_workspaces(engine, PEOPLE[who], [wsid]) == {wsid: seen}
         return
     with pytest.raises(WorkspaceNotFound, match=rf"There is no workspace {wsid}, or you may not read it\."):
-        require_read_workspace(engine, PEOPLE[who], wsid)
+        require_read_workspaces(engine, PEOPLE[who], [wsid])
+
+
+def test_all_workspaces_that_may_not_be_listed_are_named(engine: Engine) -> None:
+    with pytest.raises(WorkspaceNotFound, match=r"There are no workspaces 12, 13, or you may not read them\.") as caught:
+        require_read_workspaces(engine, PEOPLE["reader"], [12, PRIVATE, 13])
+    assert caught.value.data == {"wsids": [12, 13]}
 
 
 def test_many_jobs_are_one_question_and_only_about_workspaces_that_matter(engine: Engine, kbase: KBase) -> None:
