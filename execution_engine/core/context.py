@@ -10,3 +10,9 @@ user: ContextVar[str] = ContextVar("user", default="")
 
 job: ContextVar[str] = ContextVar("job", default="")
 """The id of the job that the call names; empty if it names none, or more than one."""
+
+
+def begin_call() -> None:
+    """From here on nothing is known of the call but its request id."""
+    user.set("")
+    job.set("")

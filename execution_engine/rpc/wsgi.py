@@ -12,6 +12,7 @@ from execution_engine.core import context as at_work
 from execution_engine.core.errors import EngineError, HttpMethodNotAllowed
 from execution_engine.rpc.calls import Calls, Context, Translate, Written
 from execution_engine.rpc.limits import Limits
+from execution_engine.rpc.protection import PROTECTION
 from execution_engine.rpc.reading import Environ, read_body
 from execution_engine.rpc.registry import Registry
 
@@ -24,8 +25,9 @@ _HEADERS = [
     # Without a charset: KBase's clients compare the whole value.
     ("Content-Type", "application/json"),
     ("Access-Control-Allow-Origin", "*"),
-    ("X-Content-Type-Options", "nosniff"),
+    ("Access-Control-Expose-Headers", "X-Request-Id"),
     ("Cache-Control", "no-store"),
+    *PROTECTION,
 ]
 
 
@@ -70,6 +72,7 @@ class RpcApplication:
             return self._serve(context, environ, start_response)
         finally:
             at_work.request_id.reset(marked)
+            at_work.begin_call()
 
     def _serve(self, context: Context, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         headers = [*_HEADERS, ("X-Request-Id", context.request_id)]
@@ -98,4 +101,8 @@ def _preflight(environ: Environ) -> list[tuple[str, str]]:
     """What a browser asks before it lets a page of another origin call."""
     asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
     allowed = asked if _HEADER_NAMES.fullmatch(asked) else "authorization"
-    return [("Access-Control-Allow-Headers", allowed), ("Access-Control-Allow-Methods", "POST, OPTIONS")]
+    return [
+        ("Access-Control-Allow-Headers", allowed),
+        ("Access-Control-Allow-Methods", "POST, OPTIONS"),
+        ("Access-Control-Max-Age", "7200"),
+    ]

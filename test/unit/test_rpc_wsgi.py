@@ -281,7 +281,7 @@ def test_each_call_has_one_line_in_the_log_without_parameters_and_tokens(caplog:
     caller.post(PATH, data="PRIVATE")
 
     lines = [vars(record) for record in caplog.records]
-    assert [(line["rpc_method"], line["outcome"]) for line in lines] == [
+    assert [(line["method"], line["outcome"]) for line in lines] == [
         ("secret", "ok"),
         ("secret", "token_missing"),
         ("-", "method_not_found"),
