@@ -7,7 +7,6 @@ from execution_engine.api.callers import Rules
 from execution_engine.api.methods import native_registry
 from execution_engine.app import contract
 from execution_engine.config import Settings
-from execution_engine.rpc.registry import Registry
 
 
 @pytest.fixture
@@ -28,6 +27,6 @@ def test_a_method_without_a_rule_keeps_the_service_from_starting(engine: Mock, m
         """Forgets all of its methods."""
 
     monkeypatch.setattr(sharing, "register", register)
-    registry: Registry = native_registry(engine, contract())
+    registry = native_registry(engine, contract())
     with pytest.raises(ValueError, match="bound to no code: share_job, unshare_job, hide_job, unhide_job"):
         registry.check_complete()
