@@ -44,7 +44,7 @@ class Desk:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._jobs = JobStore(stack.database())
-        self._key = load_cipher(str(stack.data / "secret.key")).derivation_key
+        self._key = load_cipher(str(stack.data / "secret.key")).derivation_keys[0]
 
     def running(self, owner: str, **params: Any) -> Job:
         """A job of ``owner`` in its second attempt."""
