@@ -2,6 +2,7 @@
 
 from execution_engine.api import audit, control, logs, lookup, runner, service, sharing, submit
 from execution_engine.api.callers import Rules
+from execution_engine.api.heavy import limit_heavy_calls
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.wellbeing import Wellbeing
 from execution_engine.rpc.kidl import parse
@@ -24,4 +25,5 @@ def native_registry(engine: Engine, spec: str, wellbeing: Wellbeing | None = Non
     audit.register(registry, engine, rules)
     runner.register(registry, engine, rules)
     service.register(registry, engine, rules, wellbeing or Wellbeing(engine, {}), git_commit)
+    limit_heavy_calls(registry, engine.settings.max_heavy_calls)
     return registry

@@ -61,9 +61,9 @@ class Method:
         """
         caller = self.access.admit(authorization)
         structure = self._structure(params)
+        self._check(structure)  # first: it ends at the first fault, and bounds the number of items
         if odd_text:
             check_text(structure, self._type, "params")
-        self._check(structure)
         if "job_id" in structure:
             at_work.job.set(str(structure["job_id"]))
         return self.handler(caller, structure)
