@@ -17,11 +17,11 @@ def accounts_of(stack: Stack) -> Accounts:
     return Accounts(client[DATABASE_NAME])
 
 
-def add_person(stack: Stack, name: str, *roles: str) -> str:
-    """A new account with custom roles; its token, which ``stack`` knows from now on."""
+def add_person(stack: Stack, name: str, *roles: str, secret: str | None = None) -> str:
+    """A new account with custom roles; its token (``secret``, or a random one), which ``stack`` knows from now on."""
     accounts = accounts_of(stack)
     accounts.ensure_user(name, name.title(), custom_roles=roles)
-    token, _ = accounts.issue(name, "Login")
+    token, _ = accounts.issue(name, "Login", secret=secret)
     file = stack.data / "tokens.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {name: token}))
     return token
