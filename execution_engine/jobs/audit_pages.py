@@ -13,8 +13,6 @@ from execution_engine.store.audit import Span
 from execution_engine.store.database import Document
 
 DEFAULT_LIMIT = 50
-_COLLECTED = 1_000
-_ROUNDS = 30
 _FILTERS = ("job_id", "actor", "act", "from", "to")
 
 
@@ -29,7 +27,7 @@ def list_audit(engine: Engine, params: Document) -> tuple[list[Document], str | 
     filters = {name: params[name] for name in _FILTERS if name in params}
     after = _read_cursor(params["cursor"], filters) if "cursor" in params else None
     if after is None:
-        _collect(engine)
+        engine.audit.collect()
     match: Document = {name: filters[name] for name in ("actor", "act") if name in filters}
     if "job_id" in filters:
         match["jobs"] = parse_job_id(filters["job_id"])
@@ -38,13 +36,6 @@ def list_audit(engine: Engine, params: Document) -> tuple[list[Document], str | 
     entries = engine.audit.page(match, _index(match), span, after, limit + 1)
     more = len(entries) > limit
     return entries[:limit], _write_cursor(entries[limit - 1], filters) if more else None
-
-
-def _collect(engine: Engine) -> None:
-    """Until what was waiting is in; what others add meanwhile is for the next call."""
-    for _ in range(_ROUNDS):
-        if engine.audit.collect(_COLLECTED) < _COLLECTED:
-            break
 
 
 def _index(match: Document) -> str:

@@ -19,6 +19,8 @@ from execution_engine.store.database import Document
 
 PAGE_MS = 5_000
 _DUPLICATE_KEY = 11000
+_ROUND = 1_000
+_ROUNDS = 30
 _WANTED = dict.fromkeys(("outbox", "batch_id", "retry_of"), 1)
 
 
@@ -47,15 +49,21 @@ class AuditStore:
             if any(failure["code"] != _DUPLICATE_KEY for failure in error.details["writeErrors"]):
                 raise
 
-    def collect(self, limit: int = 1_000) -> int:
-        """Bring what lies in the outboxes of up to ``limit`` jobs, and as many batches, into the audit.
+    def collect(self) -> int:
+        """Bring what lies in outboxes into the audit; from how many records. Any process may do this at any time.
 
-        Answers how many records had something. Any process may do this at any time.
+        All that lay there at the call is in afterwards, unless that is more than a second's work.
         """
-        return sum(self._empty(source, limit) for source in self._sources)
+        collected = 0
+        for _ in range(_ROUNDS):
+            found = [self._empty(source) for source in self._sources]
+            collected += sum(found)
+            if max(found) < _ROUND:
+                break
+        return collected
 
-    def _empty(self, source: Collection[Document], limit: int) -> int:
-        held = list(source.find({"outbox": {"$exists": True}}, _WANTED).hint("outbox").limit(limit))
+    def _empty(self, source: Collection[Document]) -> int:
+        held = list(source.find({"outbox": {"$exists": True}}, _WANTED).hint("outbox").limit(_ROUND))
         self.add([entry for record in held for entry in _entries(record)])
         # Only what was just written leaves an outbox: with a further note in it, it waits for the next time.
         emptied = [
