@@ -6,6 +6,7 @@ With ``--check`` nothing is written; the exit code is 1 if a page is not what th
 import sys
 from dataclasses import MISSING
 from pathlib import Path
+from runpy import run_path
 from unittest.mock import Mock
 
 from execution_engine.api.methods import native_registry
@@ -14,9 +15,12 @@ from execution_engine.config import Settings
 from execution_engine.config.settings import scalar_settings
 from execution_engine.core.causes import CAUSES
 from execution_engine.core.errors import all_errors
+from execution_engine.jobs import access
 from execution_engine.rpc.reference import render_reference
+from execution_engine.rpc.registry import Registry
 
 REFERENCE = Path(__file__).parent / "reference"
+ACCESS_TABLE = Path(__file__).parents[1] / "test" / "acceptance" / "access_table.py"
 EXAMPLES = {
     "job_id": "6b03511fd01231430d147e87",
     "method_name": "sequence_tools.assembly_stats",
@@ -27,6 +31,7 @@ EXAMPLES = {
     "idempotency_key": "my-key-1",
     "wsid": 1,
     "runner_id": "kP3vX9tQ2mZ7wL5s",
+    "user_name": "bob",
     "cause_code": "app_error",
 }
 _MADE = "<!-- Made by docs/generate.py; change the code, then run `make docs`. -->\n\n"
@@ -120,12 +125,24 @@ def errors_page() -> str:
 
 def rpc_page() -> str:
     """The methods, from the contract and the access rules."""
+    return _MADE + render_reference(_registry(), all_errors(), EXAMPLES)
+
+
+def _registry() -> Registry:
     engine = Mock()
     engine.settings = Settings()
-    return _MADE + render_reference(native_registry(engine, contract()), all_errors(), EXAMPLES)
+    return native_registry(engine, contract())
 
 
-PAGES = {"settings.md": settings_page, "errors.md": errors_page, "rpc.md": rpc_page}
+def access_page() -> str:
+    """The rules, and the table that the acceptance test plays."""
+    rules = (access.__doc__ or "").partition("\n\n")[2].strip()
+    names = {method.function.name: method.access.name for method in _registry().methods_in_order()}
+    page: str = run_path(str(ACCESS_TABLE))["render"](rules, names)
+    return _MADE + page
+
+
+PAGES = {"settings.md": settings_page, "errors.md": errors_page, "rpc.md": rpc_page, "access.md": access_page}
 
 
 def main(arguments: list[str]) -> int:

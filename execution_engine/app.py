@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from execution_engine import __version__
+from execution_engine.api.health import add_health
 from execution_engine.api.methods import native_registry
 from execution_engine.config import Settings, load
 from execution_engine.core.errors import DatabaseUnavailable, EngineError
@@ -17,7 +18,9 @@ from execution_engine.core.logs import configure_logging
 from execution_engine.embedded.services import DATABASE_NAME as EMBEDDED_DATABASE
 from execution_engine.embedded.services import mount
 from execution_engine.jobs.engine import Engine, build_engine
+from execution_engine.jobs.wellbeing import Wellbeing, service_pings
 from execution_engine.rpc.limits import Limits
+from execution_engine.rpc.protection import Protected
 from execution_engine.rpc.wsgi import RpcApplication, WsgiApplication
 from execution_engine.store.database import UNREACHABLE, connect
 from execution_engine.store.schema import prepare
@@ -53,10 +56,11 @@ def application(engine: Engine, *, check_results: bool = False) -> WsgiApplicati
         large_body=settings.max_large_body_bytes,
         read_seconds=settings.request_deadline_seconds,
     )
-    registry = native_registry(engine, contract())
+    wellbeing = Wellbeing(engine, service_pings(settings))
+    registry = native_registry(engine, contract(), wellbeing)
     return RpcApplication(
         {ENGINE_PATH: registry},
-        _pages(settings, engine),
+        _pages(settings, engine, wellbeing),
         limits,
         translate=_translate,
         check_results=check_results,
@@ -72,7 +76,7 @@ def _translate(error: Exception) -> EngineError | None:
     return DatabaseUnavailable() if isinstance(error, UNREACHABLE) else None
 
 
-def _pages(settings: Settings, engine: Engine) -> WsgiApplication:
+def _pages(settings: Settings, engine: Engine, wellbeing: Wellbeing) -> WsgiApplication:
     """Everything that is not an RPC of the engine."""
     flask = Flask("execution_engine")
 
@@ -84,13 +88,8 @@ def _pages(settings: Settings, engine: Engine) -> WsgiApplication:
     def refused(error: HTTPException) -> tuple[Response, int]:
         return jsonify(error=error.name, message=error.description), error.code or 500
 
-    @flask.after_request
-    def harden(response: Response) -> Response:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
-        return response
-
+    add_health(flask, wellbeing)
     if not settings.embedded_services:
-        return flask
+        return Protected(flask)
     mounted: dict[str, Any] = dict(mount(engine.database.client[EMBEDDED_DATABASE]))
-    return DispatcherMiddleware(flask, mounted)
+    return Protected(DispatcherMiddleware(flask, mounted))

@@ -19,11 +19,19 @@ import requests
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from execution_engine.core import context
 from execution_engine.embedded.mongod import Mongod, find_mongod
 from execution_engine.store.database import connect
 from execution_engine.store.schema import prepare
 
 START_SECONDS = 90
+
+
+@pytest.fixture(autouse=True)
+def no_call_is_under_way() -> None:
+    """What one test's calls left in this thread's context is no affair of the next one."""
+    context.begin_call()
+    context.request_id.set("")
 
 
 def wait_until(condition: Any, seconds: float = 30.0, what: str = "the condition") -> Any:

@@ -1,9 +1,9 @@
 """Who may call a method: the access rules of the registry, and what each admits a caller as."""
 
-from execution_engine.core.errors import CredentialInvalid, TokenMissing
+from execution_engine.core.errors import CredentialInvalid, PermissionDenied, TokenMissing
 from execution_engine.core.ids import CREDENTIAL_PREFIX, TICKET_PREFIX
 from execution_engine.jobs.engine import Engine
-from execution_engine.jobs.identity import User, identify
+from execution_engine.jobs.identity import Admin, User, identify
 from execution_engine.rpc.registry import Access
 
 
@@ -18,9 +18,31 @@ class Rules:
         self.maybe_user = Access(
             "anyone, token or not", "Everybody; a token is not needed.", lambda _: None, "optional"
         )
-        self.user = Access("user", "Every user; what they see and may do is decided for each job.", user)
+        self.user = Access("user", "Every user.", user)
+        self.submitter = Access("submitter", "Every user; in a workspace, who can write it now.", user)
+        self.reader = Access(
+            "reader",
+            "For each job its owner, who can read its workspace, whom the owner named, and administrators. Of a job of "
+            "a public workspace everybody may see the record's first facts, in check_job, check_jobs and list_jobs.",
+            user,
+        )
+        self.controller = Access(
+            "controller",
+            "For each job its owner, who can write its workspace (setting cancel-needs), and full administrators.",
+            user,
+        )
+        self.owner = Access("owner", "For each job its owner, and full administrators.", user)
+        self.administrator = Access(
+            "administrator", "Administrators, also those who may only look.", lambda token: _administrator(user(token))
+        )
         self.ticket = Access("ticket", "The runner that holds the attempt's start ticket.", _ticket)
         self.attempt = Access("attempt", "The runner that holds the attempt's credential.", _credential)
+
+
+def _administrator(user: User) -> User:
+    if user.admin < Admin.READ:
+        raise PermissionDenied("Only administrators may call this method.")
+    return user
 
 
 def _ticket(authorization: str | None) -> str:

@@ -33,5 +33,5 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
                 errors[job_id] = error_view(error)
         return {"jobs": jobs, "errors": errors}
 
-    registry.add("cancel_job", cancel_job, rules.user)
-    registry.add("cancel_jobs", cancel_jobs, rules.user)
+    registry.add("cancel_job", cancel_job, rules.controller)
+    registry.add("cancel_jobs", cancel_jobs, rules.controller)

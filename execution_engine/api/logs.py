@@ -7,6 +7,7 @@ from execution_engine.core.clock import now, to_ms
 from execution_engine.core.ids import parse_job_id
 from execution_engine.core.states import FINAL
 from execution_engine.jobs import attempts
+from execution_engine.jobs.audit import Act, note_reading
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
 from execution_engine.jobs.lookup import readable_job
@@ -24,7 +25,9 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
     def get_logs(user: User, params: Document) -> Document:
         job_id = parse_job_id(params["job_id"])
         # The state is read before the lines, so that "ended" promises that these are all.
-        ended = readable_job(engine, user, job_id)["status"] in FINAL
+        job = readable_job(engine, user, job_id)
+        ended = job["status"] in FINAL
+        note_reading(engine, user, [job], Act.READ_LOG)
         page = _page(engine, job_id, params)
         lines = [
             {"n": n, "line": text, "stream": stream, "ts": ts}
@@ -44,7 +47,7 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
         )
         return {"next_line": next_line, "cancel_requested": int(cancel)}
 
-    registry.add("get_logs", get_logs, rules.user)
+    registry.add("get_logs", get_logs, rules.reader)
     registry.add("add_job_logs", add_job_logs, rules.attempt, large_body=True)
 
 

@@ -37,15 +37,17 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
 
     def list_jobs(user: User, params: Document) -> Document:
         fields = chosen_fields(params, IN_LISTS)
-        page, cursor = listing.list_jobs(engine, user, params, needed_details(fields))
-        result: Document = {"jobs": [job_view(item, fields) for item in page]}
-        return result if cursor is None else result | {"next_cursor": cursor}
+        page = listing.list_jobs(engine, user, params, needed_details(fields))
+        result: Document = {"jobs": [job_view(item, fields) for item in page.found]}
+        if page.cursor is not None:
+            result["next_cursor"] = page.cursor
+        return result | {"incomplete": 1} if page.incomplete else result
 
     def get_report(user: User, params: Document) -> Document:
         job = readable_job(engine, user, parse_job_id(params["job_id"]))
         return {"reports": read_reports(engine.workspace, job.get("reports", []), user.token)}
 
-    registry.add("check_job", check_job, rules.user)
-    registry.add("check_jobs", check_jobs, rules.user)
-    registry.add("list_jobs", list_jobs, rules.user)
-    registry.add("get_report", get_report, rules.user)
+    registry.add("check_job", check_job, rules.reader)
+    registry.add("check_jobs", check_jobs, rules.reader)
+    registry.add("list_jobs", list_jobs, rules.reader)
+    registry.add("get_report", get_report, rules.reader)

@@ -5,12 +5,12 @@ from execution_engine.api.callers import Rules
 from execution_engine.core.clock import now, to_ms
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
-from execution_engine.jobs.state import dependencies
+from execution_engine.jobs.wellbeing import Wellbeing
 from execution_engine.rpc.registry import Registry
 from execution_engine.store.database import Document
 
 
-def register(registry: Registry, engine: Engine, rules: Rules, git_commit: str) -> None:
+def register(registry: Registry, engine: Engine, rules: Rules, wellbeing: Wellbeing, git_commit: str) -> None:
     """Bind the methods of this module; ``git_commit`` is the source's, or empty."""
     settings = engine.settings
     config = {
@@ -27,7 +27,7 @@ def register(registry: Registry, engine: Engine, rules: Rules, git_commit: str) 
     }
 
     def status(_: None, __: Document) -> Document:
-        states = dependencies(engine)
+        states = wellbeing.states()
         return {
             "state": "ok" if all(state["state"] == "up" for state in states.values()) else "degraded",
             "version": __version__,

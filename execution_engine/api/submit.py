@@ -24,9 +24,9 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
     def retry_jobs(user: User, params: Document) -> list[Document]:
         return [_retry(engine, user, job_id) for job_id in params["job_ids"]]
 
-    registry.add("run_job", run_job, rules.user)
-    registry.add("run_jobs", run_jobs, rules.user, large_body=True)
-    registry.add("retry_jobs", retry_jobs, rules.user)
+    registry.add("run_job", run_job, rules.submitter)
+    registry.add("run_jobs", run_jobs, rules.submitter, large_body=True)
+    registry.add("retry_jobs", retry_jobs, rules.controller)
 
 
 def _retry(engine: Engine, user: User, job_id: str) -> Document:

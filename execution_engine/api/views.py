@@ -6,7 +6,7 @@ from typing import Any
 
 from execution_engine.core.clock import to_ms
 from execution_engine.core.errors import EngineError, InvalidParams
-from execution_engine.jobs.lookup import CONTACT, HOLD, OUTPUT, PARAMS, RETRIES, Found
+from execution_engine.jobs.lookup import CONTACT, HIDDEN, HOLD, OUTPUT, PARAMS, RETRIES, Found
 from execution_engine.store.database import Document
 
 _AS_STORED = [
@@ -24,6 +24,7 @@ _AS_STORED = [
     "requirements",
     "cause",
     "reports",
+    "shared_with",
     "batch",
     "children",
 ]
@@ -36,6 +37,7 @@ _DETAIL_OF = {
     "last_contact": CONTACT,
     "retries": RETRIES,
     "hold": HOLD,
+    "hidden": HIDDEN,
 }
 _DERIVED = ("attempt", "cancel_requested", "history")
 

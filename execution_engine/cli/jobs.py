@@ -44,6 +44,7 @@ def moment(text: str) -> int:
 @click.option("--sort", type=click.Choice(["created", "finished"]), default="created", show_default=True)
 @click.option("--order", type=click.Choice(["asc", "desc"]), default="desc", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Jobs a page.")
+@click.option("--hidden", is_flag=True, help="Also those that I have hidden.")
 @click.option("--all-pages", is_flag=True, help="All of them, not only the first page.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: JSON on one line.")
 @connection_options
@@ -52,6 +53,7 @@ def jobs(
     *,
     status: tuple[str, ...],
     workspace: int | None,
+    hidden: bool,
     all_pages: bool,
     as_json: bool,
     **filters: Any,
@@ -61,6 +63,7 @@ def jobs(
     request = {name: value for name, value in filters.items() if value is not None}
     request |= {"status": list(status)} if status else {}
     request |= {"scope": "workspace", "wsid": workspace} if workspace else {}
+    request |= {"hidden": 1} if hidden else {}
     page = engine.call("list_jobs", request)
     found = page["jobs"]
     while all_pages and "next_cursor" in page:

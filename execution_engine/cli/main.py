@@ -6,6 +6,7 @@ import sys
 import click
 
 from execution_engine import __version__
+from execution_engine.cli.audit import audit
 from execution_engine.cli.client import CallFailed, Unreachable
 from execution_engine.cli.control import cancel, retry
 from execution_engine.cli.exit_codes import Exit, help_text
@@ -13,6 +14,7 @@ from execution_engine.cli.jobs import jobs, show
 from execution_engine.cli.logs import logs
 from execution_engine.cli.screen import complain
 from execution_engine.cli.serve import serve
+from execution_engine.cli.sharing import hide, share, unhide, unshare
 from execution_engine.cli.status import status
 from execution_engine.cli.submit import submit
 from execution_engine.cli.up import up
@@ -28,7 +30,7 @@ def commands() -> None:
     """
 
 
-for command in (up, submit, jobs, show, logs, cancel, retry, status, serve):
+for command in (up, submit, jobs, show, logs, cancel, retry, share, unshare, hide, unhide, audit, status, serve):
     commands.add_command(command)
 
 

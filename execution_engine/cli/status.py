@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from execution_engine.cli.connection import Connection, connection_options
-from execution_engine.cli.screen import console, harmless, print_json
+from execution_engine.cli.screen import console, harmless, local_time, print_json
 
 STYLES = {"ok": "green", "up": "green", "degraded": "yellow", "down": "red"}
 
@@ -26,7 +26,8 @@ def status(connection: Connection, *, as_json: bool) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row(Text(engine.url, style="bold"), _state(answer["state"]), f"version {answer['version']}")
     for name, dependency in sorted(answer["dependencies"].items()):
-        table.add_row(harmless(name), _state(dependency["state"]), Text(harmless(dependency["message"])))
+        state, since = dependency["state"], local_time(dependency.get("since"))
+        table.add_row(harmless(name), _state(state), Text(harmless(dependency["message"])), since and f"since {since}")
     console().print(table)
 
 

@@ -60,8 +60,14 @@ def history_table(entries: Iterable[Mapping[str, Any]]) -> Table:
         what = (
             entry["event"] if entry.get("status") in (None, entry["event"]) else f"{entry['event']}: {entry['status']}"
         )
-        table.add_row(local_time(entry["at"]), what, harmless(entry.get("actor", "")), harmless(entry.get("note", "")))
+        table.add_row(local_time(entry["at"]), what, by_whom(entry), harmless(entry.get("note", "")))
     return table
+
+
+def by_whom(entry: Mapping[str, Any]) -> str:
+    """Who did something, and as what where that is not the owner."""
+    actor, role = harmless(entry.get("actor", "")), entry.get("role", "owner")
+    return actor if role == "owner" else f"{actor}, as {harmless(role).replace('_', ' ')}"
 
 
 def _facts(record: Mapping[str, Any]) -> Iterable[tuple[str, str | Text]]:
@@ -79,6 +85,8 @@ def _facts(record: Mapping[str, Any]) -> Iterable[tuple[str, str | Text]]:
     yield "Detail", cause.get("detail", "")
     yield "User", record.get("user", "")
     yield "Workspace", str(record.get("wsid", ""))
+    yield "Shared with", ", ".join(record.get("shared_with", []))
+    yield "Hidden", "from your own lists" if record.get("hidden") else ""
     yield "Client group", record.get("client_group", "")
     yield "Runs on", " ".join(record[key] for key in ("backend", "backend_id", "host") if key in record)
     yield "Attempt", str(record.get("attempt", ""))

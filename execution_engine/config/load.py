@@ -33,6 +33,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "max_params_bytes": (1, _DOCUMENT_BYTES),
     "max_output_bytes": (1, _DOCUMENT_BYTES),
     "max_line_chars": (1, _LINE_CHARS),
+    "max_batch_jobs": (1, 10_000),
+    "max_heavy_calls": (1, math.inf),
 }
 
 

@@ -95,7 +95,13 @@ class Settings:
     max_params_bytes: int = setting(1024 * 1024, "Largest parameters of one job, as JSON.")
     max_output_bytes: int = setting(15_000_000, "Largest output of one job, as JSON.")
     max_line_chars: int = setting(10_000, "Longest log line in characters; the rest is cut off.")
-    max_batch_jobs: int = setting(10_000, "Most jobs in one batch.")
+    max_batch_jobs: int = setting(10_000, "Most jobs in one batch, at most 10,000.")
+
+    max_heavy_calls: int = setting(
+        4,
+        "Most heavy calls of one kind (lists, hundreds of jobs or thousands of log lines at once) that a user may have "
+        "under way in one web process.",
+    )
 
     default_client_group: str = setting("local", "Client group of jobs that name none.")
     default_cpus: int = setting(1, "Cores of a job that does not say.")

@@ -171,6 +171,13 @@ class ClientGroupNotFound(EngineError):
     reason = "client_group_not_found"
 
 
+class UserNotFound(EngineError):
+    """The Auth service knows no such user."""
+
+    code = -32105
+    reason = "user_not_found"
+
+
 class IdempotencyConflict(EngineError):
     """The idempotency key was used before, with another request."""
 

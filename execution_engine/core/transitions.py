@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from execution_engine.core.states import ACTIVE, FINAL, NOT_STARTED, Status
+from execution_engine.core.words import error_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Transition:
     """One conditional update of one job.
 
     ``where`` is added to the condition on status; ``put`` and ``drop`` are fields (dotted names) set and removed;
-    ``keep_earlier`` are times that are set only where none, or a later one, stands.
+    ``keep_earlier`` are times that are set only where none, or a later one, stands. ``role``: by which right a person
+    acts; ``audit``: the note of a person's act, which stays in the record's outbox until it is in the audit.
     """
 
     event: str
@@ -31,6 +33,8 @@ class Transition:
     keep_earlier: dict[str, dt.datetime] = field(default_factory=dict)
     attempt: int | None = None
     note: str | None = None
+    role: str | None = None
+    audit: dict[str, Any] | None = None
 
     def condition(self, job_id: Any) -> dict[str, Any]:
         """The filter of the update."""
@@ -46,9 +50,13 @@ class Transition:
             if self.to in FINAL:
                 # What is left to do after the end (erase the token, report statistics) is found by this mark.
                 put |= {"finished": self.at, "claimed": False, "cleanup": True}
+                if "cause" in put:
+                    put["tok"] = error_words(put["cause"])
             elif self.to == Status.RUNNING:
                 put["running"] = self.at
         change: dict[str, Any] = {"$set": put, "$push": {"history": self._entry()}}
+        if self.audit:
+            change["$push"]["outbox"] = self.audit
         if self.drop:
             change["$unset"] = dict.fromkeys(self.drop, "")
         if self.keep_earlier:
@@ -56,7 +64,7 @@ class Transition:
         return change
 
     def _entry(self) -> dict[str, Any]:
-        said = {"status": self.to, "attempt": self.attempt, "note": self.note}
+        said = {"status": self.to, "role": self.role, "attempt": self.attempt, "note": self.note}
         return {"at": self.at, "event": self.event, "actor": self.actor} | {
             name: value for name, value in said.items() if value is not None
         }
@@ -181,7 +189,15 @@ def settle(
     )
 
 
-def cancel_waiting(at: dt.datetime, *, by: str, reason: str | None, cause: dict[str, Any]) -> Transition:
+def cancel_waiting(
+    at: dt.datetime,
+    *,
+    by: str,
+    reason: str | None,
+    cause: dict[str, Any],
+    role: str | None = None,
+    audit: dict[str, Any] | None = None,
+) -> Transition:
     """End a job at once that no backend has heard of."""
     return Transition(
         event="terminated",
@@ -192,10 +208,14 @@ def cancel_waiting(at: dt.datetime, *, by: str, reason: str | None, cause: dict[
         where={"claimed": False},
         put={"cause": cause, "cancel_requested": _cancel_request(at, by, reason)},
         note=reason,
+        role=role,
+        audit=audit,
     )
 
 
-def request_cancel(at: dt.datetime, *, by: str, reason: str | None) -> Transition:
+def request_cancel(
+    at: dt.datetime, *, by: str, reason: str | None, role: str | None = None, audit: dict[str, Any] | None = None
+) -> Transition:
     """Record the wish to stop a job that a backend may have; the first wish stands."""
     return Transition(
         event="cancel_requested",
@@ -205,6 +225,29 @@ def request_cancel(at: dt.datetime, *, by: str, reason: str | None) -> Transitio
         where={"claimed": True, "cancel_requested": None},
         put={"cancel_requested": _cancel_request(at, by, reason)},
         note=reason,
+        role=role,
+        audit=audit,
+    )
+
+
+def share(
+    at: dt.datetime, *, event: str, by: str, role: str, held: list[str], wanted: list[str], audit: dict[str, Any]
+) -> Transition:
+    """Change the people whom a job is shared with from exactly ``held`` to ``wanted``; in any state.
+
+    ``event``: shared or unshared.
+    """
+    return Transition(
+        event=event,
+        at=at,
+        leaves=tuple(Status),
+        actor=by,
+        where={"shared_with": held or None},
+        put={"shared_with": wanted} if wanted else {},
+        drop=() if wanted else ("shared_with",),
+        note="with " + ", ".join(sorted(set(held) ^ set(wanted))),
+        role=role,
+        audit=audit,
     )
 
 

@@ -76,6 +76,7 @@ class Dispatcher:
                 desk.report()
             self._reconciler.run()
             self._aftermath.run()
+            self._engine.audit.collect()
         if self._is_due("orphans", _ORPHANS_SECONDS):
             self._reconciler.end_orphans()
         if self._is_due("sweep", _SWEEP_SECONDS):

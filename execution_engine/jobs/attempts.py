@@ -30,7 +30,7 @@ def start_job(engine: Engine, ticket: str, params: Document) -> Document:
         WrongState: the job has ended.
     """
     job_id, attempt, runner = parse_job_id(params["job_id"]), params["attempt"], params["runner"]
-    credential = derive_credential(engine.cipher.derivation_key, job_id, attempt, runner)
+    credential, *older = (derive_credential(key, job_id, attempt, runner) for key in engine.cipher.derivation_keys)
     begin = transitions.start(
         now(),
         attempt=attempt,
@@ -39,7 +39,10 @@ def start_job(engine: Engine, ticket: str, params: Document) -> Document:
         credential_hash=hash_secret(credential),
         host=params.get("host"),
     )
-    job = engine.jobs.apply(job_id, begin) or _begun_before(engine, job_id, attempt, ticket, runner)
+    job = engine.jobs.apply(job_id, begin)
+    if job is None:
+        job = _begun_before(engine, job_id, attempt, ticket, runner)
+        credential = _given_before(job, [credential, *older])
     return {
         "credential": credential,
         "first_line": _first_line(engine, job_id, attempt),
@@ -61,6 +64,14 @@ def _begun_before(engine: Engine, job_id: ObjectId, attempt: int, ticket: str, r
     if held.get("runner") != runner:
         raise TicketUsed(f"Another runner has started attempt {attempt} of job {job_id}.")
     return job
+
+
+def _given_before(job: Document, credentials: Sequence[str]) -> str:
+    """The one of the credentials that the runner was given when it began: before a key was added, an older one."""
+    for credential in credentials:
+        if hash_secret(credential) == job["attempt"]["credential"]:
+            return credential
+    raise CredentialInvalid(f"The key that made the credential of job {job['_id']} is no longer in the key file.")
 
 
 def _first_line(engine: Engine, job_id: ObjectId, attempt: int) -> int:

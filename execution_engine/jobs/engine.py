@@ -13,14 +13,17 @@ from execution_engine.kbase.auth import Auth
 from execution_engine.kbase.cached import CheckedTokens, KnownModules, KnownPermissions
 from execution_engine.kbase.catalog import Catalog
 from execution_engine.kbase.workspace import Workspace
+from execution_engine.store.audit import AuditStore
 from execution_engine.store.backends import BackendStore
 from execution_engine.store.coalesce import Coalescer
 from execution_engine.store.database import Document
 from execution_engine.store.heartbeats import HeartbeatStore
+from execution_engine.store.job_lists import JobLists
 from execution_engine.store.jobs import JobStore
 from execution_engine.store.leases import LeaseStore
 from execution_engine.store.logs import LogStore
 from execution_engine.store.payloads import PayloadStore
+from execution_engine.store.recent import RecentStore
 from execution_engine.store.tokens import TokenCipher
 
 
@@ -32,11 +35,14 @@ class Engine:
     database: Database[Document]
     cipher: TokenCipher
     jobs: JobStore
+    lists: JobLists
+    recent: RecentStore
     payloads: PayloadStore
     logs: LogStore
     heartbeats: HeartbeatStore
     backends: BackendStore
     leases: LeaseStore
+    audit: AuditStore
     tokens: CheckedTokens
     permissions: KnownPermissions
     modules: KnownModules
@@ -61,11 +67,14 @@ def build_engine(settings: Settings, database: Database[Document], cipher: Token
         database=database,
         cipher=cipher,
         jobs=jobs,
+        lists=JobLists(database),
+        recent=RecentStore(database),
         payloads=payloads,
         logs=LogStore(database),
         heartbeats=HeartbeatStore(database),
         backends=BackendStore(database),
         leases=LeaseStore(database),
+        audit=AuditStore(database),
         tokens=CheckedTokens(
             Auth(settings.auth_url, timeout), token_seconds=settings.token_cache_seconds, denial_seconds=denial
         ),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from execution_engine.config import Settings
+from execution_engine.core import context
 from execution_engine.core.errors import TokenInvalid
 from execution_engine.core.ids import CREDENTIAL_PREFIX, TICKET_PREFIX
 from execution_engine.jobs.engine import Engine
@@ -40,6 +41,7 @@ def identify(engine: Engine, token: str | None) -> User:
     if token.startswith((TICKET_PREFIX, CREDENTIAL_PREFIX)):
         raise TokenInvalid("Token validation failed: this is a runner's secret; this method needs a user's token.")
     account = engine.tokens.account(token)
+    context.user.set(account.user)
     roles = tuple(sorted(account.custom_roles))
     return User(account.user, roles, _admin(engine.settings, roles), token)
 

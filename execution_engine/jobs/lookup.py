@@ -8,15 +8,16 @@ from bson import ObjectId
 
 from execution_engine.core.errors import EngineError
 from execution_engine.core.states import FINAL, Status, derive_batch_status
-from execution_engine.jobs.access import Sight, require_all, sights, unknown_job
+from execution_engine.jobs.access import Sight, require_all, roles_or_errors, sight_of, unknown_job
+from execution_engine.jobs.audit import Act, note_reading
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.holds import find_holds
 from execution_engine.jobs.identity import User
 from execution_engine.store.database import Document
 from execution_engine.store.payloads import input_key
 
-PARAMS, OUTPUT, CONTACT, RETRIES, HOLD = "params", "output", "contact", "retries", "hold"
-ALL_DETAILS = frozenset({PARAMS, OUTPUT, CONTACT, RETRIES, HOLD})
+PARAMS, OUTPUT, CONTACT, RETRIES, HOLD, HIDDEN = "params", "output", "contact", "retries", "hold", "hidden"
+ALL_DETAILS = frozenset({PARAMS, OUTPUT, CONTACT, RETRIES, HOLD, HIDDEN})
 _RECORD_FIELDS = ("_id", "user", "wsid", "method", "app_id", "status", "active", "batch", "children", "batch_id")
 _TIMES = ("created", "estimating", "queued", "running", "finished", "updated")
 
@@ -50,28 +51,23 @@ def find_jobs(
     missing = [job_id for job_id in job_ids if job_id not in records]
     if missing:
         records |= find_batches(engine, missing)
-    seen, errors = _sights(engine, user, records)
+    seen, errors = _sights(engine, user, records.values())
     found: dict[ObjectId, Found] = {}
     for job_id in job_ids:
         if job_id in records and seen.get(job_id, Sight.NONE) > Sight.NONE:
             found[job_id] = Found(shown(records[job_id], seen[job_id]))
         elif job_id not in errors:
             errors[job_id] = unknown_job(job_id)
-    add_details(engine, [found[i] for i in found if seen[i] == Sight.ALL], details)
+    add_details(engine, user, [found[i] for i in found if seen[i] == Sight.ALL], details)
     return found, errors
 
 
 def _sights(
-    engine: Engine, user: User, records: dict[ObjectId, Document]
+    engine: Engine, user: User, records: Iterable[Document]
 ) -> tuple[dict[ObjectId, Sight], dict[ObjectId, EngineError]]:
     """What the user may see; where the Workspace can't tell, that is the error of those jobs alone."""
-    shared = [record for record in records.values() if "wsid" in record and record["user"] != user.name]
-    shared_ids = {record["_id"] for record in shared}
-    seen = sights(engine, user, [record for record in records.values() if record["_id"] not in shared_ids])
-    try:
-        return seen | sights(engine, user, shared), {}
-    except EngineError as error:
-        return seen, dict.fromkeys(shared_ids, error)
+    roles, errors = roles_or_errors(engine, user, records)
+    return {job_id: sight_of(role) for job_id, role in roles.items()}, errors
 
 
 def shown(record: Document, seen: Sight) -> Document:
@@ -92,10 +88,15 @@ def find_batches(engine: Engine, batch_ids: Sequence[ObjectId]) -> dict[ObjectId
     return batches
 
 
-def add_details(engine: Engine, found: Iterable[Found], details: frozenset[str]) -> None:
+def add_details(engine: Engine, user: User, found: Iterable[Found], details: frozenset[str]) -> None:
     """Fill in the details, each kind for all jobs at once. The jobs must be ones that the user may see whole."""
     jobs = {item.record["_id"]: item for item in found if "batch" not in item.record}
+    for item in jobs.values() if HIDDEN in details else ():
+        if user.name in item.record.get("hidden_by", ()):
+            item.details[HIDDEN] = 1
     if details & {PARAMS, OUTPUT}:
+        acts = [act for name, act in ((PARAMS, Act.READ_INPUT), (OUTPUT, Act.READ_OUTPUT)) if name in details]
+        note_reading(engine, user, (item.record for item in jobs.values()), *acts)
         _add_payloads(engine, jobs, details)
     if CONTACT in details:
         running = [job_id for job_id, item in jobs.items() if item.record["status"] == Status.RUNNING]

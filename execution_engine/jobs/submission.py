@@ -18,8 +18,9 @@ from execution_engine.core.errors import (
 from execution_engine.core.ids import new_job_id
 from execution_engine.core.json_text import canonical_json, to_json
 from execution_engine.core.states import Status
-from execution_engine.jobs.access import require_submit
+from execution_engine.jobs.access import Role, require_submit
 from execution_engine.jobs.apps import App, resolve_app
+from execution_engine.jobs.audit import Act, note
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
 from execution_engine.store.database import Document
@@ -34,10 +35,18 @@ class Prepared:
     payload: Document
 
 
-def run_job(engine: Engine, user: User, params: Document, *, retry_of: ObjectId | None = None) -> ObjectId:
+def run_job(
+    engine: Engine,
+    user: User,
+    params: Document,
+    *,
+    retry_of: ObjectId | None = None,
+    retry_role: Role | None = None,
+) -> ObjectId:
     """Submit one job; its id, once the job is recorded durably.
 
-    The same idempotency key with the same request answers the id of the first.
+    The same idempotency key with the same request answers the id of the first. ``retry_of``: the job that is run again,
+    and ``retry_role`` by which right.
 
     Raises:
         IdempotencyConflict: the key was used with another request.
@@ -47,11 +56,16 @@ def run_job(engine: Engine, user: User, params: Document, *, retry_of: ObjectId 
     """
     if earlier := engine.jobs.submitted_before(user.name, params.get("idempotency_key")):
         return _same_request(earlier, _idempotency(params))
-    require_submit(engine, user, params.get("wsid"))
+    role = require_submit(engine, user, params.get("wsid"))
     _require_objects(engine, user, params.get("source_ws_objects", []))
-    job = prepare(engine, user, params, wsid=params.get("wsid"))
-    if retry_of is not None:
+    job = prepare(engine, user, role, params, wsid=params.get("wsid"))
+    after: Document = {name: job.record[name] for name in ("status", "method", "wsid") if name in job.record}
+    if retry_of is None:
+        job.record["outbox"] = [note(Act.SUBMIT, user, role, after=after)]
+    else:
         job.record["retry_of"] = retry_of
+        after["retry_of"] = str(retry_of)
+        job.record["outbox"] = [note(Act.RETRY, user, retry_role or role, after=after)]
     job.record.update(_idempotency(params))
     engine.payloads.put_inputs([job.payload])
     earlier = engine.jobs.insert(job.record)
@@ -71,11 +85,13 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
         batch_id = _same_request(earlier, _idempotency(params))
         return batch_id, engine.jobs.batch_job_ids(batch_id)
     wsid = params.get("wsid")
-    require_submit(engine, user, wsid)
+    role = require_submit(engine, user, wsid)
     _require_objects(engine, user, [ref for job in asked for ref in job.get("source_ws_objects", [])])
     batch = _new_record(user, wsid)
     batch.update(_idempotency(params))
-    jobs = [_prepare_of_batch(engine, user, job, wsid, f"jobs[{n}]") for n, job in enumerate(asked)]
+    after = {"status": Status.CREATED, "jobs": len(asked)} | ({} if wsid is None else {"wsid": wsid})
+    batch["outbox"] = [note(Act.SUBMIT_BATCH, user, role, after=after)]
+    jobs = [_prepare_of_batch(engine, user, role, job, wsid, f"jobs[{n}]") for n, job in enumerate(asked)]
     for n, job in enumerate(jobs):
         job.record.update(batch_id=batch["_id"], batch_n=n)
     engine.payloads.put_inputs([job.payload for job in jobs])
@@ -86,15 +102,17 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
     return batch_id, engine.jobs.batch_job_ids(batch_id)
 
 
-def _prepare_of_batch(engine: Engine, user: User, asked: Document, wsid: int | None, path: str) -> Prepared:
+def _prepare_of_batch(engine: Engine, user: User, role: Role, asked: Document, wsid: int | None, path: str) -> Prepared:
     try:
-        return prepare(engine, user, asked, wsid=wsid, path=path)
+        return prepare(engine, user, role, asked, wsid=wsid, path=path)
     except AppNotFound as error:
         raise AppNotFound(f"{path}: {error.message}") from error
 
 
-def prepare(engine: Engine, user: User, asked: Document, *, wsid: int | None, path: str = "params") -> Prepared:
-    """Check one job's own parameters and build its two halves; nothing is written."""
+def prepare(
+    engine: Engine, user: User, role: Role, asked: Document, *, wsid: int | None, path: str = "params"
+) -> Prepared:
+    """Check one job's own parameters and build its two halves; nothing is written. ``role``: the submitter's."""
     app = resolve_app(engine, asked["method"], asked.get("service_ver"))
     text = to_json({"params": asked.get("params", []), "app": app.launch})
     limit = engine.settings.max_params_bytes
@@ -115,7 +133,8 @@ def prepare(engine: Engine, user: User, asked: Document, *, wsid: int | None, pa
     }
     record |= {name: asked[name] for name in ("app_id", "source_ws_objects") if asked.get(name)}
     record["updated"] = record["created"]
-    record["history"] = [{"at": record["created"], "event": "created", "status": Status.CREATED, "actor": user.name}]
+    begin = {"at": record["created"], "event": "created", "status": Status.CREATED, "actor": user.name, "role": role}
+    record["history"] = [begin]
     token = engine.cipher.encrypt(user.token) if app.needs_token else None
     return Prepared(record, input_document(record["_id"], text, token, record["created"]))
 

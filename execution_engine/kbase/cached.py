@@ -5,7 +5,8 @@ share shows soon; an outage is not remembered at all.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 
 from execution_engine.core.errors import AccountDisabled, AppNotFound, TokenInvalid
 from execution_engine.kbase.auth import Account, Auth, TokenInfo
@@ -17,6 +18,7 @@ from execution_engine.kbase.tokens import clean_token, token_key
 from execution_engine.kbase.workspace import Workspace
 
 _BAD_TOKEN = (TokenInvalid, AccountDisabled)
+_MAX_LISTS = 1_000  # of workspaces, one for each token; the longest known have some 10,000
 
 
 class CheckedTokens:
@@ -49,6 +51,10 @@ class CheckedTokens:
         clean = clean_token(token)
         return self._owners.get(token_key(clean), lambda: self._auth.token_owner(clean))
 
+    def users(self, token: str | None, names: Iterable[str]) -> dict[str, str]:
+        """As :meth:`Auth.users`; asked every time, for it is asked seldom."""
+        return self._auth.users(clean_token(token), names)
+
     def account(self, token: str | None) -> Account:
         """As :meth:`Auth.account`; of a token that :meth:`token_owner` has just accepted."""
         clean = clean_token(token)
@@ -76,6 +82,9 @@ class KnownPermissions:
         self._known: SingleFlightCache[tuple[bytes, int], WorkspaceAccess] = SingleFlightCache(
             ttl=by_access, max_size=max_size, clock=clock
         )
+        self._readable: SingleFlightCache[bytes, array[int]] = SingleFlightCache(
+            ttl=permission_seconds, max_size=_MAX_LISTS, clock=clock
+        )
 
     def permissions(self, user: str, wsids: Iterable[int], token: str) -> dict[int, WorkspaceAccess]:
         """As :meth:`Workspace.permissions`, asking only for those that are not known."""
@@ -87,6 +96,12 @@ class KnownPermissions:
 
         known = self._known.get_many(((holder, wsid) for wsid in wsids), load)
         return {wsid: access for (_, wsid), access in known.items()}
+
+    def readable_workspaces(self, token: str) -> Sequence[int]:
+        """As :meth:`Workspace.readable_workspaces`, for ``permission_seconds``: the list holds access, no denials."""
+        return self._readable.get(
+            token_key(token), lambda: array("q", self._workspace.readable_workspaces(token))
+        )
 
 
 class KnownModules:

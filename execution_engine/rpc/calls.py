@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from execution_engine.core import context as at_work
 from execution_engine.core.errors import EngineError, InternalError, InvalidRequest
 from execution_engine.rpc.envelope import UNREADABLE, Request, read_request
 from execution_engine.rpc.reading import Body, too_large
@@ -70,6 +71,7 @@ class Calls:
         return Written(200, b"[" + b",".join(bodies) + b"]") if bodies else Written(204, b"")
 
     def _answer_one(self, context: Context, body: Body, request: Request) -> Written:
+        at_work.begin_call()
         start = time.perf_counter()
         voice = context.registry.voice
         name = "-"
@@ -132,5 +134,5 @@ def _record(name: str, outcome: str, seconds: float, request_id: str) -> None:
     """One line for each call; parameters and tokens never get here."""
     if _log.isEnabledFor(logging.INFO):
         ms = round(seconds * 1000, 2)
-        fields = {"rpc_method": name, "outcome": outcome, "ms": ms, "request_id": request_id}
+        fields = {"method": name, "outcome": outcome, "ms": ms, "request_id": request_id}
         _log.info("%s %s %s ms", name, outcome, ms, extra=fields)

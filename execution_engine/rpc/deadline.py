@@ -11,6 +11,9 @@ import threading
 import time
 from collections.abc import Iterator
 
+READ_DEADLINE = "execution_engine.read_deadline"
+"""The key in a WSGI environ under which a server that cuts off late bodies itself says when (time.monotonic)."""
+
 _TICK_SECONDS = 0.25
 _IDLE_TICKS = 40
 
@@ -29,12 +32,16 @@ class Watch:
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    @contextlib.contextmanager
-    def over(self, sock: socket.socket, seconds: float) -> Iterator["Expiry"]:
+    def over(self, sock: socket.socket, seconds: float) -> contextlib.AbstractContextManager["Expiry"]:
         """Shuts ``sock`` for reading if the block lasts longer than ``seconds``; the expiry tells afterwards."""
+        return self.until(sock, time.monotonic() + seconds)
+
+    @contextlib.contextmanager
+    def until(self, sock: socket.socket, deadline: float) -> Iterator["Expiry"]:
+        """As :meth:`over`, for a block that has to end by ``deadline`` (time.monotonic)."""
         expiry = Expiry()
         key = id(expiry)
-        self._reads[key] = (time.monotonic() + seconds, sock)
+        self._reads[key] = (deadline, sock)
         if self._asleep:
             self._rouse()
         try:

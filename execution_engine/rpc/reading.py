@@ -5,13 +5,14 @@ The body is read raw, whatever its content type says: existing clients send none
 
 import json
 import re
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import chain
 from typing import Any, NamedTuple
 
 from execution_engine.core.errors import BodyTooLarge, InvalidRequest, ParseError, RequestTimeout
-from execution_engine.rpc.deadline import Expiry, Watch, stop_reading
+from execution_engine.rpc.deadline import READ_DEADLINE, Expiry, Watch, stop_reading
 from execution_engine.rpc.limits import Limits
 
 Environ = dict[str, Any]
@@ -58,9 +59,10 @@ def _read(environ: Environ, limits: Limits) -> bytes:
     sock = environ.get("gunicorn.socket")
     if length == 0:
         return b""
-    with _watch.over(sock, limits.read_seconds) if sock is not None else nullcontext(Expiry()) as expiry:
+    deadline = environ.get(READ_DEADLINE)
+    with nullcontext(Expiry()) if sock is None or deadline else _watch.over(sock, limits.read_seconds) as expiry:
         body, error = _collect(environ["wsgi.input"].read, length, limits.large_body)
-    if expiry.passed:
+    if expiry.passed or (error is not None and deadline is not None and time.monotonic() >= deadline):
         raise RequestTimeout(f"The request did not arrive within {limits.read_seconds:g} s.")
     if error is not None:
         if sock is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from execution_engine.core import context as at_work
 from execution_engine.core.errors import InternalError, InvalidParams, MethodNotFound
 from execution_engine.rpc.explain import closest, cut, found
 from execution_engine.rpc.model import Authentication, Function, Module, Structure, Type, resolve
@@ -60,9 +61,11 @@ class Method:
         """
         caller = self.access.admit(authorization)
         structure = self._structure(params)
+        self._check(structure)  # first: it ends at the first fault, and bounds the number of items
         if odd_text:
             check_text(structure, self._type, "params")
-        self._check(structure)
+        if "job_id" in structure:
+            at_work.job.set(str(structure["job_id"]))
         return self.handler(caller, structure)
 
     def check_result(self, result: Any) -> None:

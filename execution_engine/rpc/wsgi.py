@@ -8,9 +8,11 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from execution_engine.core import context as at_work
 from execution_engine.core.errors import EngineError, HttpMethodNotAllowed
 from execution_engine.rpc.calls import Calls, Context, Translate, Written
 from execution_engine.rpc.limits import Limits
+from execution_engine.rpc.protection import PROTECTION
 from execution_engine.rpc.reading import Environ, read_body
 from execution_engine.rpc.registry import Registry
 
@@ -23,8 +25,9 @@ _HEADERS = [
     # Without a charset: KBase's clients compare the whole value.
     ("Content-Type", "application/json"),
     ("Access-Control-Allow-Origin", "*"),
-    ("X-Content-Type-Options", "nosniff"),
+    ("Access-Control-Expose-Headers", "X-Request-Id"),
     ("Cache-Control", "no-store"),
+    *PROTECTION,
 ]
 
 
@@ -64,6 +67,14 @@ class RpcApplication:
         if registry is None:
             return self._fallback(environ, start_response)
         context = Context(registry, environ.get("HTTP_AUTHORIZATION"), secrets.token_hex(8))
+        marked = at_work.request_id.set(context.request_id)
+        try:
+            return self._serve(context, environ, start_response)
+        finally:
+            at_work.request_id.reset(marked)
+            at_work.begin_call()
+
+    def _serve(self, context: Context, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         headers = [*_HEADERS, ("X-Request-Id", context.request_id)]
         http_method = environ["REQUEST_METHOD"]
         if http_method == "POST":
@@ -90,4 +101,8 @@ def _preflight(environ: Environ) -> list[tuple[str, str]]:
     """What a browser asks before it lets a page of another origin call."""
     asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
     allowed = asked if _HEADER_NAMES.fullmatch(asked) else "authorization"
-    return [("Access-Control-Allow-Headers", allowed), ("Access-Control-Allow-Methods", "POST, OPTIONS")]
+    return [
+        ("Access-Control-Allow-Headers", allowed),
+        ("Access-Control-Allow-Methods", "POST, OPTIONS"),
+        ("Access-Control-Max-Age", "7200"),
+    ]

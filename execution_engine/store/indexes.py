@@ -4,17 +4,19 @@ Keys of lists end in ``_id``, so that a keyset cursor never meets a tie. Filters
 equalities: with ``$in`` there, MongoDB 6.0 scans the whole index.
 """
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 Key = list[tuple[str, int]]
 _NEWEST: Key = [("created", DESCENDING), ("_id", DESCENDING)]
+_LATEST: Key = [("at", DESCENDING), ("_id", DESCENDING)]
 _LAST_ENDED: Key = [("finished", DESCENDING), ("_id", DESCENDING)]
-_ENDED = {"finished": {"$exists": True}}
 _NAMESPACE_EXISTS = 48
 
 
@@ -33,33 +35,61 @@ def _up(*names: str) -> Key:
     return [(name, ASCENDING) for name in names]
 
 
+def _only_with(*names: str) -> dict[str, Any]:
+    return {"partialFilterExpression": {name: {"$exists": True} for name in names}}
+
+
 INDEXES: tuple[Index, ...] = (
-    Index("jobs", "user_created", [*_up("user"), *_NEWEST], "list: mine"),
-    Index("jobs", "user_status_created", [*_up("user", "status"), *_NEWEST], "list: mine by status"),
-    Index("jobs", "user_method_created", [*_up("user", "method"), *_NEWEST], "list: mine by method"),
-    Index("jobs", "user_app_created", [*_up("user", "app_id"), *_NEWEST], "list: mine by app"),
+    Index("jobs", "user_created", [*_up("user"), *_NEWEST], "list: mine, or one user's"),
+    Index("jobs", "user_status_created", [*_up("user", "status"), *_NEWEST], "list: one user's by status, or by words"),
+    Index("jobs", "user_method_created", [*_up("user", "method"), *_NEWEST], "list: one user's by method"),
+    Index("jobs", "user_app_created", [*_up("user", "app_id"), *_NEWEST], "list: one user's by app"),
     Index(
         "jobs",
         "user_finished",
-        [*_up("user"), *_LAST_ENDED],
-        "list: mine by time of end",
-        {"partialFilterExpression": _ENDED},
+        [*_up("user"), *_LAST_ENDED, *_up("status", "wsid")],
+        "list: one user's by time of end",
+        _only_with("finished"),
     ),
-    Index("jobs", "wsid_created", [*_up("wsid"), *_NEWEST], "list: of a workspace", {"sparse": True}),
+    Index(
+        "jobs",
+        "wsid_created",
+        [*_up("wsid"), *_NEWEST, *_up("user", "status")],
+        "list: of workspaces, shared",
+        _only_with("wsid"),
+    ),
     Index(
         "jobs",
         "wsid_status_created",
-        [*_up("wsid", "status"), *_NEWEST],
-        "list: of a workspace by status",
-        {"partialFilterExpression": {"wsid": {"$exists": True}}},
+        [*_up("wsid", "status"), *_NEWEST, *_up("user")],
+        "list: of workspaces, shared, by status, or by words",
+        _only_with("wsid"),
     ),
     Index(
         "jobs",
         "wsid_finished",
-        [*_up("wsid"), *_LAST_ENDED],
-        "list: of a workspace by time of end",
-        {"partialFilterExpression": {"wsid": {"$exists": True}, "finished": {"$exists": True}}},
+        [*_up("wsid"), *_LAST_ENDED, *_up("user", "status")],
+        "list: of workspaces, shared, by time of end",
+        _only_with("wsid", "finished"),
     ),
+    Index("jobs", "created", [*_NEWEST, *_up("wsid", "user", "status")], "list: all; shared, the newest; recency"),
+    Index(
+        "jobs",
+        "status_created",
+        [*_up("status"), *_NEWEST, *_up("wsid", "user")],
+        "list: all by status; shared by status, the newest",
+    ),
+    Index(
+        "jobs",
+        "finished",
+        [*_LAST_ENDED, *_up("wsid", "user", "status")],
+        "list: all by time of end; shared by time of end, the newest; recency",
+        _only_with("finished"),
+    ),
+    Index("jobs", "method_created", [*_up("method"), *_NEWEST], "list: all by method"),
+    Index("jobs", "app_created", [*_up("app_id"), *_NEWEST], "list: all by app; apps by prefix", _only_with("app_id")),
+    Index("jobs", "group_created", [*_up("client_group"), *_NEWEST], "list: all by client group"),
+    Index("jobs", "tok_created", [*_up("tok"), *_NEWEST], "list: all by words of the error", _only_with("tok")),
     Index(
         "jobs",
         "waiting",
@@ -98,6 +128,21 @@ INDEXES: tuple[Index, ...] = (
         {"unique": True, "partialFilterExpression": {"idempotency.key": {"$exists": True}}},
     ),
     Index("batches", "user_created", [*_up("user"), *_NEWEST], "batches: mine"),
+    *(
+        Index(
+            source,
+            "outbox",
+            _up("outbox.at", "_id"),
+            "audit: records with notes that are not in it yet",
+            {"partialFilterExpression": {"outbox": {"$exists": True}}},
+        )
+        for source in ("jobs", "batches")
+    ),
+    Index("audit", "at", _LATEST, "audit: the newest"),
+    Index("audit", "jobs_at", [*_up("jobs"), *_LATEST], "audit: of a job, a batch, or of what was retried"),
+    Index("audit", "actor_at", [*_up("actor"), *_LATEST], "audit: by person"),
+    Index("audit", "act_at", [*_up("act"), *_LATEST], "audit: by kind of act"),
+    Index("audit", "actor_act_at", [*_up("actor", "act"), *_LATEST], "audit: by person and kind of act"),
     Index("job_logs", "job_first", _up("job", "first"), "a log's chunks in order, each place once", {"unique": True}),
     Index(
         "job_logs",
@@ -121,5 +166,15 @@ def ensure_indexes(database: Database[Any]) -> None:
         if error.code != _NAMESPACE_EXISTS:
             raise
     for collection in sorted({index.collection for index in INDEXES}):
-        models = [IndexModel(i.key, name=i.name, **i.options) for i in INDEXES if i.collection == collection]
-        database[collection].create_indexes(models)
+        declared = [index for index in INDEXES if index.collection == collection]
+        _drop_outdated(database[collection], declared)
+        database[collection].create_indexes([IndexModel(i.key, name=i.name, **i.options) for i in declared])
+
+
+def _drop_outdated(collection: Collection[Any], declared: list[Index]) -> None:
+    """Drop those that an older engine made under the same name with another key; MongoDB would refuse the new ones."""
+    found = collection.index_information()
+    for index in declared:
+        if index.name in found and list(found[index.name]["key"]) != index.key:
+            with contextlib.suppress(OperationFailure):  # another process was faster
+                collection.drop_index(index.name)

@@ -18,7 +18,6 @@ from execution_engine.store.database import BATCH_DOCUMENTS, DURABLE, Document, 
 _IN_FLIGHT = dict.fromkeys(
     ("status", "backend", "backend_id", "attempt", "losses", "cancel_requested", "client_group", "user", "hold"), 1
 )
-PAGE_MS = 5_000  # a page that takes longer reads far too much
 BATCH_SECONDS = 25  # by itself the driver would try for two minutes, and its caller is gone by then
 
 
@@ -78,10 +77,6 @@ class JobStore:
         found = self._jobs.find({"_id": one_of(job_ids)}, fields).batch_size(BATCH_DOCUMENTS)
         return {job["_id"]: job for job in found}
 
-    def page(self, query: Document, index: str, sort: list[tuple[str, int]], limit: int) -> list[Document]:
-        """Up to ``limit`` records in order, by the named index; gives up after PAGE_MS."""
-        return list(self._jobs.find(query).hint(index).sort(sort).limit(limit).max_time_ms(PAGE_MS))
-
     def get_batch(self, batch_id: ObjectId) -> Document | None:
         """A batch's own record."""
         return self._batches.find_one({"_id": batch_id})
@@ -114,6 +109,19 @@ class JobStore:
         for job in self._jobs.find({"retry_of": {"$in": list(job_ids)}}, {"retry_of": 1}).sort("_id", 1):
             retries.setdefault(job["retry_of"], []).append(job["_id"])
         return retries
+
+    def hide(self, job_ids: Sequence[ObjectId], user: str, note: Document) -> None:
+        """Note that the user does not want to see these ended jobs in lists; ``note`` for the audit."""
+        self._jobs.update_many(
+            {"_id": one_of(job_ids), "active": False, "hidden_by": {"$ne": user}},
+            {"$push": {"hidden_by": user, "outbox": note}},
+        )
+
+    def unhide(self, job_ids: Sequence[ObjectId], user: str, note: Document) -> None:
+        """Take that back."""
+        self._jobs.update_many(
+            {"_id": one_of(job_ids), "hidden_by": user}, {"$pull": {"hidden_by": user}, "$push": {"outbox": note}}
+        )
 
     def mark_retried(self, job_id: ObjectId) -> None:
         """Note that the job may have retries."""

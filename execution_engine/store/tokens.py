@@ -17,7 +17,7 @@ def new_key() -> str:
 
 
 class TokenCipher:
-    """Encrypts and decrypts tokens; also the root of derived credentials."""
+    """Encrypts and decrypts tokens; ``derivation_keys``, newest first, are the roots of credentials."""
 
     def __init__(self, keys: list[str]) -> None:
         """``keys``: newest first.
@@ -36,7 +36,9 @@ class TokenCipher:
             raise ConfigurationError(
                 "A key for users' tokens is not a Fernet key (32 bytes in URL-safe base64, 44 characters)."
             ) from error
-        self.derivation_key = hashlib.sha256(b"execution-engine/credentials/" + keys[0].encode()).digest()
+        self.derivation_keys = [
+            hashlib.sha256(b"execution-engine/credentials/" + key.encode()).digest() for key in keys
+        ]
 
     def encrypt(self, token: str) -> bytes:
         """The token, unreadable without the key."""

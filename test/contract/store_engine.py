@@ -29,13 +29,16 @@ from execution_engine.kbase.auth import Account
 from execution_engine.kbase.modules import CommandApp, CommandFunction, ModuleVersion
 from execution_engine.kbase.objects import ObjectInfo
 from execution_engine.kbase.permissions import Permission, WorkspaceAccess
+from execution_engine.store.audit import AuditStore
 from execution_engine.store.backends import BackendStore
 from execution_engine.store.coalesce import Coalescer
 from execution_engine.store.heartbeats import HeartbeatStore
+from execution_engine.store.job_lists import JobLists
 from execution_engine.store.jobs import JobStore
 from execution_engine.store.leases import LeaseStore
 from execution_engine.store.logs import LogStore
 from execution_engine.store.payloads import PayloadStore
+from execution_engine.store.recent import RecentStore
 from execution_engine.store.tokens import TokenCipher
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -58,7 +61,7 @@ COMMANDS = {
 class KBase:
     """Auth2, Workspace and Catalog as tables.
 
-    workspaces: letters (n, r, w, a) by workspace and user. down: services out of reach, of auth, workspace, catalog.
+    workspaces: letters (n, r, w, a) by workspace and user. nobody: names without an account. down: services out of reach, of auth, workspace, catalog.
     asked: the Workspace's calls so far.
     """
 
@@ -66,6 +69,7 @@ class KBase:
     workspaces: dict[int, dict[str, str]] = field(default_factory=dict)
     public: set[int] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
+    nobody: set[str] = field(default_factory=lambda: {"nobody"})
     down: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     modules: dict[str, ModuleVersion] = field(
@@ -83,6 +87,12 @@ class KBase:
         name = token.removesuffix("-token")
         return Account(name, name.title(), frozenset(self.roles.get(name, set())))
 
+    def users(self, token: str, names: Iterable[str]) -> dict[str, str]:
+        assert token.endswith("-token")
+        if "auth" in self.down:
+            raise AuthUnavailable
+        return {name: name.title() for name in names if name not in self.nobody}
+
     def permissions(self, user: str, wsids: Iterable[int], token: str) -> dict[int, WorkspaceAccess]:
         assert token == f"{user}-token"
         self._workspace("permissions")
@@ -91,6 +101,11 @@ class KBase:
     def _access(self, user: str, wsid: int) -> WorkspaceAccess:
         letter = self.workspaces.get(wsid, {}).get(user, "n")
         return WorkspaceAccess(Permission.from_letter(letter), wsid in self.public, wsid not in self.workspaces)
+
+    def readable_workspaces(self, token: str) -> list[int]:
+        user = token.removesuffix("-token")
+        self._workspace("readable_workspaces")
+        return sorted(wsid for wsid, users in self.workspaces.items() if users.get(user, "n") != "n")
 
     def module_version(self, name: str, version: str | None = None) -> ModuleVersion:
         if "catalog" in self.down:
@@ -131,11 +146,14 @@ def make_engine(database: Database[Any], kbase: KBase, **changes: Any) -> Engine
         database=database,
         cipher=TokenCipher([KEY]),
         jobs=jobs,
+        lists=JobLists(database),
+        recent=RecentStore(database),
         payloads=payloads,
         logs=LogStore(database),
         heartbeats=HeartbeatStore(database),
         backends=BackendStore(database),
         leases=LeaseStore(database),
+        audit=AuditStore(database),
         tokens=services,
         permissions=services,
         modules=services,

@@ -50,6 +50,17 @@ limits = Limits(body={MIB}, large_body={2 * MIB}, read_seconds=0.5)
 application = RpcApplication({{"{PATH}": registry}}, behind, limits)
 """
 
+SETTINGS = """
+from execution_engine.serving.worker import LoopWorker
+
+class Worker(LoopWorker):
+    read_seconds = 0.5
+    body_limit = 1000
+
+worker_class = Worker
+sendfile = False
+"""
+
 Address = tuple[str, int]
 
 
@@ -58,9 +69,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     """Gunicorn as the engine runs it, one worker, few threads."""
     folder = tmp_path_factory.mktemp("gunicorn")
     (folder / "echo_application.py").write_text(APPLICATION)
+    (folder / "settings.py").write_text(SETTINGS)
     listener = socket.create_server(("127.0.0.1", 0))
     address: Address = listener.getsockname()
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}", "--worker-class", "gthread"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-c",
+        str(folder / "settings.py"),
+        "--bind",
+        f"fd://{listener.fileno()}",
+    ]
     command += ["--workers", "1", "--threads", str(THREADS), "--keep-alive", "75", "--graceful-timeout", "1"]
     command += ["--pythonpath", f"{folder},{Path(__file__).parents[2]}", "--chdir", str(folder)]
     with (folder / "log").open("w") as log:

@@ -60,7 +60,7 @@ def registry(whole: tuple[Engine, Registry], engine: Engine) -> Registry:
 
 def registry_of(engine: Engine) -> Registry:
     spec = resources.files("execution_engine").joinpath("spec/ExecutionEngine.spec").read_text(encoding="utf-8")
-    return native_registry(engine, spec, "abc123")
+    return native_registry(engine, spec, git_commit="abc123")
 
 
 @pytest.fixture
@@ -137,7 +137,13 @@ def test_the_life_of_a_job_as_its_clients_see_it(call: Call, engine: Engine) -> 
         "output": output,
         "reports": ["7/4/1"],
         "history": [
-            {"at": to_ms(stored["created"]), "event": "created", "status": "created", "actor": "alice"},
+            {
+                "at": to_ms(stored["created"]),
+                "event": "created",
+                "status": "created",
+                "actor": "alice",
+                "role": "workspace_admin",
+            },
             {"at": to_ms(stored["attempt"]["claimed_at"]), "event": "claimed", "actor": "engine", "attempt": 1},
             {"at": to_ms(stored["queued"]), "event": "queued", "status": "queued", "actor": "engine", "attempt": 1},
             {"at": to_ms(stored["running"]), "event": "started", "status": "running", "actor": "runner", "attempt": 1},

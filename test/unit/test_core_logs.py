@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from execution_engine.core import context
 from execution_engine.core.logs import JsonLines, configure_logging
 
 
@@ -61,5 +62,18 @@ def test_the_engine_is_heard_from_its_level_on_and_other_libraries_from_warnings
     logging.getLogger("execution_engine.x").info("this")
     logging.getLogger("pymongo").info("nor this")
     logging.getLogger("pymongo").warning("and this")
-    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["message"] for line in lines] == ["this", "and this"]
+
+
+def test_a_line_of_a_call_says_which_call_by_whom_for_which_job() -> None:
+    marked = context.request_id.set("r1")
+    context.user.set("alice")
+    context.job.set("6b03511fd01231430d147e87")
+    try:
+        line = written(made("the Workspace is slow"))
+    finally:
+        context.request_id.reset(marked)
+        context.begin_call()
+    assert (line["request_id"], line["user"], line["job"]) == ("r1", "alice", "6b03511fd01231430d147e87")
+    assert "user" not in written(made("idle again"))

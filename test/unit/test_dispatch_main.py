@@ -76,7 +76,7 @@ def test_it_waits_for_the_database(
     monkeypatch.setattr(process, "prepare", prepare)
     assert process.main() == 0
     assert ran.is_set()
-    assert "waiting for the database: connection refused" in capsys.readouterr().err
+    assert "waiting for the database: connection refused" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("config")

@@ -18,7 +18,7 @@ def _generator():
     return module
 
 
-@pytest.mark.parametrize("page", ["settings.md", "errors.md", "rpc.md"])
+@pytest.mark.parametrize("page", ["settings.md", "errors.md", "rpc.md", "access.md"])
 def test_generated_pages_say_what_the_code_says(page):
     assert (ROOT / "docs/reference" / page).read_text() == _generator().PAGES[page](), "run `make docs`"
 

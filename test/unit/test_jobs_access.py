@@ -15,7 +15,7 @@ from execution_engine.jobs.access import (
     Sight,
     require_all,
     require_control,
-    require_read_workspace,
+    require_read_workspaces,
     require_submit,
     sight,
     sights,
@@ -26,6 +26,7 @@ from execution_engine.jobs.identity import Admin, User
 PRIVATE, PUBLIC, DELETED = 7, 8, 9
 PEOPLE = {
     "owner": person("alice"),
+    "sharee": person("frank"),
     "reader": person("bob"),
     "writer": person("carol"),
     "workspace admin": person("dave"),
@@ -40,6 +41,7 @@ PLACES: dict[str, int | None] = {"private": PRIVATE, "public": PUBLIC, "deleted"
 SEES = {
     #                    private  public  deleted  none
     "owner": (ALL, ALL, ALL, ALL),
+    "sharee": (NONE, RECORD, NONE, ALL),
     "reader": (ALL, ALL, NONE, NONE),
     "writer": (ALL, ALL, NONE, NONE),
     "workspace admin": (ALL, ALL, NONE, NONE),
@@ -50,6 +52,7 @@ SEES = {
 # Who may cancel them: yes, no (is told so), unknown (there is no such job for them).
 CANCELS = {
     "owner": ("yes", "yes", "yes", "yes"),
+    "sharee": ("unknown", "no", "unknown", "no"),
     "reader": ("no", "no", "unknown", "unknown"),
     "writer": ("yes", "yes", "unknown", "unknown"),
     "workspace admin": ("yes", "yes", "unknown", "unknown"),
@@ -66,7 +69,8 @@ def kbase() -> KBase:
 
 
 def job_in(place: str) -> dict[str, Any]:
-    job: dict[str, Any] = {"_id": ObjectId(), "user": "alice"}
+    # The name counts only for jobs without a workspace.
+    job: dict[str, Any] = {"_id": ObjectId(), "user": "alice", "shared_with": ["frank"]}
     wsid = PLACES[place]
     return job if wsid is None else job | {"wsid": wsid}
 
@@ -187,10 +191,16 @@ def test_who_may_run_jobs_in_a_workspace(
 def test_who_may_list_a_workspaces_jobs(engine: Engine, who: str, place: str, seen: Sight) -> None:
     wsid = PLACES[place] or 0
     if seen:
-        assert require_read_workspace(engine, PEOPLE[who], wsid) == seen
+        assert require_read_workspaces(engine, PEOPLE[who], [wsid]) == {wsid: seen}
         return
     with pytest.raises(WorkspaceNotFound, match=rf"There is no workspace {wsid}, or you may not read it\."):
-        require_read_workspace(engine, PEOPLE[who], wsid)
+        require_read_workspaces(engine, PEOPLE[who], [wsid])
+
+
+def test_all_workspaces_that_may_not_be_listed_are_named(engine: Engine) -> None:
+    with pytest.raises(WorkspaceNotFound, match=r"There are no workspaces 12, 13, or you may not read them\.") as caught:
+        require_read_workspaces(engine, PEOPLE["reader"], [12, PRIVATE, 13])
+    assert caught.value.data == {"wsids": [12, 13]}
 
 
 def test_many_jobs_are_one_question_and_only_about_workspaces_that_matter(engine: Engine, kbase: KBase) -> None:
@@ -209,7 +219,7 @@ def test_while_the_workspace_is_down_owners_and_admins_go_on(engine: Engine, kba
     for who in ("owner", "read admin", "admin"):
         assert require_all(engine, PEOPLE[who], job, job_id) is job
     for who in ("owner", "admin"):
-        assert require_control(engine, PEOPLE[who], job, job_id, "cancel") is job
+        assert require_control(engine, PEOPLE[who], job, job_id, "cancel") == (job, who)
     for who in ("reader", "stranger"):
         with pytest.raises(WorkspaceUnavailable):
             require_all(engine, PEOPLE[who], job, job_id)

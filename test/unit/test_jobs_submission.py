@@ -28,6 +28,8 @@ def test_a_job_begins_as_created_and_waiting(engine: Engine) -> None:
     job_id = submit(engine, wsid=7, app_id="sequence_tools/count_kmers", source_ws_objects=["7/1/1"])
     job = record(engine, job_id)
     created = job["created"]
+    assert [(note["act"], note["role"]) for note in job.pop("outbox")] == [("submit", "workspace_admin")]
+    begin = {"at": created, "event": "created", "status": "created", "actor": "alice", "role": "workspace_admin"}
     assert job == {
         "_id": job_id,
         "user": "alice",
@@ -44,7 +46,7 @@ def test_a_job_begins_as_created_and_waiting(engine: Engine) -> None:
         "attempt": {"n": 0},
         "created": created,
         "updated": created,
-        "history": [{"at": created, "event": "created", "status": "created", "actor": "alice"}],
+        "history": [begin],
     }
 
 
@@ -193,7 +195,7 @@ def test_the_jobs_of_a_batch_point_to_it_in_their_order(engine: Engine) -> None:
     batch_id, job_ids = batch(engine, *({"method": METHOD, "params": [n]} for n in range(3)), wsid=7)
     parent = engine.jobs.get_batch(batch_id)
     assert parent is not None
-    assert parent.keys() == {"_id", "user", "created", "wsid"}
+    assert parent.keys() == {"_id", "user", "created", "wsid", "outbox"}
     for n, job_id in enumerate(job_ids):
         job = record(engine, job_id)
         assert (job["batch_id"], job["batch_n"], job["wsid"], job["status"]) == (batch_id, n, 7, "created")

@@ -116,11 +116,18 @@ def test_who_is_not_admitted_learns_nothing_about_the_parameters(registry: Regis
             registry.find("add").call(None, params)
 
 
-def test_text_is_looked_at_unless_it_is_known_to_be_harmless(registry: Registry) -> None:
+def test_text_is_looked_at_unless_it_is_known_to_be_harmless() -> None:
+    module = parse("module N { typedef structure { string text; } t; funcdef name(t p) returns (string); };")
+    registry = Registry(module, Policy(), NativeVoice())
+    registry.add("name", lambda _caller, params: params["text"], ANYONE)
     with pytest.raises(InvalidParams, match="NUL"):
-        registry.find("add").call("me", [{"a": 1, "b": "\0"}])
+        registry.find("name").call("me", [{"text": "\0"}])
+    assert registry.find("name").call("me", [{"text": "\0"}], odd_text=False) == "\0"
+
+
+def test_what_is_no_parameter_at_all_is_refused_before_its_text_is_looked_at(registry: Registry) -> None:
     with pytest.raises(InvalidParams, match=r"expected an integer, found '\\x00'"):
-        registry.find("add").call("me", [{"a": 1, "b": "\0"}], odd_text=False)
+        registry.find("add").call("me", [{"a": 1, "b": "\0"}])
 
 
 def test_a_result_can_be_held_against_the_spec(registry: Registry) -> None:

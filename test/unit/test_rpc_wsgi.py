@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from werkzeug.test import Client, TestResponse
 
+from execution_engine.core import context
 from execution_engine.core.errors import DatabaseUnavailable, EngineError, JobNotFound, TokenMissing
 from execution_engine.rpc.envelope import Request
 from execution_engine.rpc.kidl import parse
@@ -280,7 +281,7 @@ def test_each_call_has_one_line_in_the_log_without_parameters_and_tokens(caplog:
     caller.post(PATH, data="PRIVATE")
 
     lines = [vars(record) for record in caplog.records]
-    assert [(line["rpc_method"], line["outcome"]) for line in lines] == [
+    assert [(line["method"], line["outcome"]) for line in lines] == [
         ("secret", "ok"),
         ("secret", "token_missing"),
         ("-", "method_not_found"),
@@ -295,3 +296,16 @@ def test_each_call_has_one_line_in_the_log_without_parameters_and_tokens(caplog:
 def test_a_registry_must_be_complete() -> None:
     with pytest.raises(ValueError, match="bound to no code"):
         RpcApplication({PATH: Registry(MODULE, Policy(), NativeVoice())}, fallback)
+
+
+def test_whoever_works_on_a_call_can_learn_its_request_id() -> None:
+    seen: list[str] = []
+
+    def note(_caller: Any, _params: dict[str, Any]) -> int:
+        seen.append(context.request_id.get())
+        return 1
+
+    response = call(client(note), "fail")
+
+    assert seen == [response.headers["X-Request-Id"]]
+    assert context.request_id.get() == ""

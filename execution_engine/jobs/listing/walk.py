@@ -1,0 +1,72 @@
+"""Reading a list by one index, no more keys than a budget allows.
+
+What the index's order answers by itself costs a key for each job shown. Where more is asked, jobs that match may be
+rare: then the index is read in windows of so many keys each, and what has been read is known when the budget ends.
+"""
+
+from dataclasses import dataclass
+
+from execution_engine.jobs.listing.plans import Plan
+from execution_engine.store.database import Document
+from execution_engine.store.job_lists import JobLists, Position
+
+FIRST_WINDOW = 1_000
+_GROWTH = 4
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many more keys may be read."""
+
+    left: int
+
+
+@dataclass(slots=True)
+class Stretch:
+    """A part of a list. ``reached``: up to where it is complete; None: to the end of what was asked for."""
+
+    jobs: list[Document]
+    reached: Position | None
+
+
+def walk(
+    lists: JobLists,
+    plan: Plan,
+    budget: Budget,
+    limit: int,
+    *,
+    after: Position | None,
+    until: Position | None = None,
+    whole: bool = False,
+    window: int = FIRST_WINDOW,
+) -> Stretch:
+    """Up to ``limit`` jobs between two positions; ``whole``: their records, else only their positions.
+
+    It ends with the last of them, with the last position, or with the budget, and always gets on.
+    """
+    jobs: list[Document] = []
+    if not plan.rest:
+        jobs = lists.read(plan.query(after, until), plan.index, plan.order, limit, whole=whole)
+        return Stretch(jobs, plan.order.position(jobs[-1]) if len(jobs) == limit else None)
+    window = max(1, min(window, budget.left))
+    while True:
+        edge = _edge(lists, plan, window, after, until)
+        jobs += lists.read(plan.query(after, edge or until), plan.index, plan.order, limit - len(jobs), whole=whole)
+        if len(jobs) == limit:
+            return Stretch(jobs, plan.order.position(jobs[-1]))
+        if edge is None:
+            return Stretch(jobs, None)
+        after = edge
+        budget.left -= window
+        if budget.left <= 0:
+            return Stretch(jobs, after)
+        window = min(window * _GROWTH, budget.left)
+
+
+def _edge(lists: JobLists, plan: Plan, window: int, after: Position | None, until: Position | None) -> Position | None:
+    """Where the window ends; None: behind ``until``, or the end of the list."""
+    edge = lists.nth(plan.keys(after, until, exact=False), plan.index, plan.order, window)
+    if edge and after and not plan.order.is_before(after, edge):
+        # More jobs of the very same time than the window has keys.
+        edge = lists.nth(plan.keys(after, until, exact=True), plan.index, plan.order, window)
+    return edge if edge and (until is None or plan.order.is_before(edge, until)) else None
