@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 from execution_engine.api.methods import native_registry
 from execution_engine.app import contract
+from execution_engine.cli.reference import render_reference as render_commands
 from execution_engine.config import Settings
 from execution_engine.config.settings import scalar_settings
 from execution_engine.core.causes import CAUSES
@@ -142,7 +143,18 @@ def access_page() -> str:
     return _MADE + page
 
 
-PAGES = {"settings.md": settings_page, "errors.md": errors_page, "rpc.md": rpc_page, "access.md": access_page}
+def cli_page() -> str:
+    """The commands with their options, and the exit codes."""
+    return _MADE + render_commands()
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "rpc.md": rpc_page,
+    "access.md": access_page,
+}
 
 
 def main(arguments: list[str]) -> int:

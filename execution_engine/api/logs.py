@@ -13,7 +13,7 @@ from execution_engine.jobs.identity import User
 from execution_engine.jobs.lookup import readable_job
 from execution_engine.rpc.registry import Registry
 from execution_engine.store.database import Document
-from execution_engine.store.log_chunks import Line, cut_line
+from execution_engine.store.log_chunks import Lines, cut_line
 from execution_engine.store.logs import Page
 
 DEFAULT_LIMIT = 1_000
@@ -37,11 +37,12 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
         return {"lines": lines, "next_line": next_line, "total_lines": page.total, "ended": int(ended)}
 
     def add_job_logs(credential: str, params: Document) -> Document:
-        limit, default_ts = engine.settings.max_line_chars, to_ms(now())
-        lines = [
-            Line(cut_line(line["line"], limit), line.get("stream", "stdout"), line.get("ts", default_ts))
-            for line in params["lines"]
-        ]
+        limit, sent, default_ts = engine.settings.max_line_chars, params["lines"], to_ms(now())
+        lines = Lines(
+            [cut_line(line["line"], limit) for line in sent],
+            [line.get("stream", "stdout") for line in sent],
+            [line.get("ts", default_ts) for line in sent],
+        )
         next_line, cancel = attempts.add_lines(
             engine, credential, parse_job_id(params["job_id"]), params["attempt"], params.get("first_line"), lines
         )

@@ -2,6 +2,7 @@
 
 from execution_engine import __version__
 from execution_engine.api.callers import Rules
+from execution_engine.config import Settings
 from execution_engine.core.clock import now, to_ms
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
@@ -15,9 +16,7 @@ def register(registry: Registry, engine: Engine, rules: Rules, wellbeing: Wellbe
     settings = engine.settings
     config = {
         "external_url": settings.external_url,
-        "auth_url": settings.auth_url,
-        "workspace_url": settings.workspace_url,
-        "catalog_url": settings.catalog_url,
+        **_service_urls(settings),
         "client_groups": ",".join(settings.client_groups),
         "default_client_group": settings.default_client_group,
         "max_params_bytes": str(settings.max_params_bytes),
@@ -49,3 +48,15 @@ def register(registry: Registry, engine: Engine, rules: Rules, wellbeing: Wellbe
     registry.add("ver", ver, rules.anyone)
     registry.add("whoami", whoami, rules.user)
     registry.add("list_config", list_config, rules.maybe_user)
+
+
+def _service_urls(settings: Settings) -> dict[str, str]:
+    """Where clients find KBase's services; the embedded ones stand beside the engine, whatever it uses itself."""
+    if settings.embedded_services:
+        base = settings.external_url.removesuffix("/ee")
+        return {"auth_url": f"{base}/auth", "workspace_url": f"{base}/ws", "catalog_url": f"{base}/catalog"}
+    return {
+        "auth_url": settings.auth_url,
+        "workspace_url": settings.workspace_url,
+        "catalog_url": settings.catalog_url,
+    }

@@ -13,7 +13,7 @@ from execution_engine.core.errors import ConfigurationError
 from execution_engine.core.logs import configure_logging
 from execution_engine.dispatch.dispatcher import Dispatcher
 from execution_engine.jobs.engine import build_engine
-from execution_engine.store.database import connect
+from execution_engine.store.database import UNREACHABLE, connect
 from execution_engine.store.schema import prepare
 from execution_engine.store.tokens import load_cipher
 
@@ -21,7 +21,7 @@ _log = logging.getLogger("execution_engine.dispatch")
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; 2 if a setting is wrong."""
+    """Run until SIGTERM or SIGINT; 2 if a setting is wrong, 1 if the database refuses what the engine needs."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -35,12 +35,16 @@ def main() -> int:
             try:
                 prepare(database)
                 break
-            except PyMongoError as error:
+            except UNREACHABLE as error:
                 _log.warning("waiting for the database: %s", error)
                 stop.wait(1)
     except ConfigurationError as error:
         print(error.message, file=sys.stderr)  # noqa: T201  for the operator, before there is a log
         return 2
+    except PyMongoError as error:
+        # It answers, and refuses: waiting would not change that.
+        print(f"The database can't be used: {error}", file=sys.stderr)  # noqa: T201  as above
+        return 1
     Dispatcher(engine, backends).run(stop)
     return 0
 

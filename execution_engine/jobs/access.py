@@ -42,6 +42,9 @@ class Role(StrEnum):
     PUBLIC = "public"
 
 
+_MAYBE_MORE = (Role.READ_ADMIN, Role.WORKSPACE_WRITE, Role.WORKSPACE_READ, Role.PUBLIC)
+
+
 class Sight(IntEnum):
     """How much of a job somebody may see."""
 
@@ -163,11 +166,12 @@ def require_control(
     role = roles(engine, user, [job])[job["_id"]] if job else None
     if job is None or role is None:
         raise unknown_job(job_id)
-    if role == Role.READ_ADMIN and "wsid" in job:
-        # Who may only look as administrator may do more as anybody else.
-        role = _workspace_role(engine, job, engine.permissions.permissions(user.name, [job["wsid"]], user.token))
+    needed = Permission.WRITE if engine.settings.cancel_needs == "write" else Permission.ADMIN
+    if role in _MAYBE_MORE and "wsid" in job:
+        # Who may only look as administrator may do more as anybody else; who could read may write by now.
+        role = _workspace_role(engine, job, {job["wsid"]: _access(engine, user, job["wsid"], needed)})
     allowed = {Role.OWNER, Role.ADMIN, Role.WORKSPACE_ADMIN}
-    if engine.settings.cancel_needs == "write":
+    if needed == Permission.WRITE:
         allowed.add(Role.WORKSPACE_WRITE)
     if role in allowed:
         return job, role
@@ -204,7 +208,7 @@ def require_submit(engine: Engine, user: User, wsid: int | None) -> Role:
     """
     if wsid is None:
         return Role.OWNER
-    granted = _access(engine, user, wsid)
+    granted = _access(engine, user, wsid, Permission.WRITE)
     if granted.permission >= Permission.WRITE:
         return _OF_PERMISSION[granted.permission]
     if granted.permission == Permission.READ or granted.public:
@@ -242,5 +246,5 @@ def _workspace_sight(engine: Engine, granted: WorkspaceAccess) -> Sight:
     return Sight.RECORD if granted.public and engine.settings.public_shows_record else Sight.NONE
 
 
-def _access(engine: Engine, user: User, wsid: int) -> WorkspaceAccess:
-    return engine.permissions.permissions(user.name, [wsid], user.token)[wsid]
+def _access(engine: Engine, user: User, wsid: int, needed: Permission) -> WorkspaceAccess:
+    return engine.permissions.permissions(user.name, [wsid], user.token, needed)[wsid]

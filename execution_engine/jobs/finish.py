@@ -8,7 +8,7 @@ from bson import ObjectId
 from execution_engine.core import transitions
 from execution_engine.core.causes import describe
 from execution_engine.core.clock import now
-from execution_engine.core.errors import AlreadyFinished, WrongState
+from execution_engine.core.errors import AlreadyFinished, InvalidParams, WrongState
 from execution_engine.core.ids import hash_secret, parse_job_id
 from execution_engine.core.json_text import canonical_json, to_json
 from execution_engine.core.states import FINAL, Status
@@ -19,6 +19,7 @@ from execution_engine.store.database import Document
 from execution_engine.store.payloads import output_key
 
 _DEFAULT_CAUSES = {Status.ERROR: "app_error", Status.TERMINATED: "cancelled"}
+_NOUNS: dict[type, str] = {str: "a string", dict: "an object", bool: "a boolean"}
 
 
 def finish_job(engine: Engine, credential: str, params: Document) -> Document:
@@ -27,6 +28,7 @@ def finish_job(engine: Engine, credential: str, params: Document) -> Document:
     Raises:
         CredentialInvalid: not the current attempt's credential.
         AlreadyFinished: the job has ended otherwise than this report says.
+        InvalidParams: the output is no list.
         WrongState: the report says terminated, but nobody asked for that.
     """
     job_id, attempt = parse_job_id(params["job_id"]), params["attempt"]
@@ -47,12 +49,23 @@ def finish_job(engine: Engine, credential: str, params: Document) -> Document:
 def _result(
     engine: Engine, job_id: ObjectId, attempt: int, params: Document, digest: str
 ) -> tuple[Status, dict[str, Any]]:
-    """The final status and the fields that come with it; an output is stored first, under the report's own key."""
+    """The final status and the fields that come with it; an output is stored first, under the report's own key.
+
+    A method that returns nothing has an output of null, which is none.
+    """
     to = Status(params["outcome"])
     if to != Status.COMPLETED:
         cause = params.get("cause") or {"code": _DEFAULT_CAUSES[to]}
         return to, {"cause": describe(**cause)}
-    text = to_json(params.get("output"))
+    output = params.get("output")
+    if output is None:
+        return to, {}
+    if not isinstance(output, list):
+        found = _NOUNS.get(type(output), "a number")
+        raise InvalidParams(
+            f"params.output: expected an array, the values that the method returned, or null; found {found}"
+        )
+    text = to_json(output)
     limit = engine.settings.max_output_bytes
     if len(text) > limit:
         message = f"The app's result has {len(text):,} bytes; the engine keeps up to {limit:,}."
@@ -60,7 +73,7 @@ def _result(
     key = output_key(job_id, attempt, digest)
     engine.payloads.put_output(key, text, now())
     result: dict[str, Any] = {"output": {"key": key, "bytes": len(text)}}
-    if refs := find_report_refs(params.get("output")):
+    if refs := find_report_refs(output):
         result["reports"] = refs
     return to, result
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from execution_engine.core.errors import EngineError
+from execution_engine.core.errors import EngineError, WrongState
 from execution_engine.core.states import FINAL, Status, derive_batch_status
 from execution_engine.jobs.access import Sight, require_all, roles_or_errors, sight_of, unknown_job
 from execution_engine.jobs.audit import Act, note_reading
@@ -130,5 +130,10 @@ def readable_job(engine: Engine, user: User, job_id: ObjectId) -> Document:
 
     Raises:
         JobNotFound, PermissionDenied, WorkspaceUnavailable
+        WrongState: the id is a batch's.
     """
-    return require_all(engine, user, engine.read_job.get(job_id), job_id)
+    job = engine.read_job.get(job_id)
+    if job is None and (batch := engine.jobs.get_batch(job_id)):
+        require_all(engine, user, batch, job_id)
+        raise WrongState(f"{job_id} is a batch; ask for its jobs, each has its own log and report.")
+    return require_all(engine, user, job, job_id)

@@ -14,6 +14,7 @@ from execution_engine.core.errors import (
     IdempotencyConflict,
     ObjectNotReadable,
     ParametersTooLarge,
+    RequirementsTooLarge,
 )
 from execution_engine.core.ids import new_job_id
 from execution_engine.core.json_text import canonical_json, to_json
@@ -54,7 +55,7 @@ def run_job(
         AppNotFound, ClientGroupNotFound, ObjectNotReadable, ParametersTooLarge: what the message names.
         CatalogUnavailable, WorkspaceUnavailable: something could not be checked.
     """
-    if earlier := engine.jobs.submitted_before(user.name, params.get("idempotency_key")):
+    if earlier := _submitted_before(engine, user, params):
         return _same_request(earlier, _idempotency(params))
     role = require_submit(engine, user, params.get("wsid"))
     _require_objects(engine, user, params.get("source_ws_objects", []))
@@ -81,7 +82,7 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
     asked = params["jobs"]
     if len(asked) > engine.settings.max_batch_jobs:
         raise BatchTooLarge(f"The batch has {len(asked):,} jobs; up to {engine.settings.max_batch_jobs:,} are taken.")
-    if earlier := engine.jobs.batch_submitted_before(user.name, params.get("idempotency_key")):
+    if earlier := _submitted_before(engine, user, params):
         batch_id = _same_request(earlier, _idempotency(params))
         return batch_id, engine.jobs.batch_job_ids(batch_id)
     wsid = params.get("wsid")
@@ -114,18 +115,19 @@ def prepare(
 ) -> Prepared:
     """Check one job's own parameters and build its two halves; nothing is written. ``role``: the submitter's."""
     app = resolve_app(engine, asked["method"], asked.get("service_ver"))
-    text = to_json({"params": asked.get("params", []), "app": app.launch})
+    params = to_json(asked.get("params", []))
     limit = engine.settings.max_params_bytes
-    if len(text) > limit:
+    if len(params) > limit:
         raise ParametersTooLarge(
-            f"{path}: the parameters of {asked['method']} have {len(text):,} bytes; up to {limit:,} are taken. "
+            f"{path}: the parameters of {asked['method']} have {len(params):,} bytes; up to {limit:,} are taken. "
             "Save large input as a workspace object and pass its reference."
         )
+    group = _client_group(engine, asked, path)
     record = _new_record(user, wsid) | {
         "method": asked["method"],
         "service_ver": app.commit,
-        "client_group": _client_group(engine, asked, path),
-        "requirements": _requirements(engine, asked, app),
+        "client_group": group,
+        "requirements": _requirements(engine, asked, app, group, path),
         "status": Status.CREATED,
         "active": True,
         "claimed": False,
@@ -135,6 +137,7 @@ def prepare(
     record["updated"] = record["created"]
     begin = {"at": record["created"], "event": "created", "status": Status.CREATED, "actor": user.name, "role": role}
     record["history"] = [begin]
+    text = b'{"params":%s,"app":%s}' % (params, to_json(app.launch))
     token = engine.cipher.encrypt(user.token) if app.needs_token else None
     return Prepared(record, input_document(record["_id"], text, token, record["created"]))
 
@@ -156,7 +159,7 @@ def _client_group(engine: Engine, asked: Document, path: str) -> str:
     return group
 
 
-def _requirements(engine: Engine, asked: Document, app: App) -> dict[str, int]:
+def _requirements(engine: Engine, asked: Document, app: App, group: str, path: str) -> dict[str, int]:
     """What was asked for; else what the app needs; else the default."""
     settings = engine.settings
     defaults = {
@@ -165,7 +168,23 @@ def _requirements(engine: Engine, asked: Document, app: App) -> dict[str, int]:
         "disk_gb": settings.default_disk_gb,
     }
     chosen: dict[str, int] = defaults | app.needs | asked.get("requirements", {})
+    if "requirements" in asked:
+        _require_fit(engine, group, chosen, path)
     return chosen
+
+
+def _require_fit(engine: Engine, group: str, needs: dict[str, int], path: str) -> None:
+    """Refuse what no backend of the group could ever run, as far as the dispatcher has reported them."""
+    reports = engine.backends.all()
+    known = [reports.get(name, {}).get("resources") for name in engine.settings.client_groups[group].backends]
+    if not all(known):
+        return
+    for name, total in (("cpus", "cpus_total"), ("memory_mb", "memory_mb_total")):
+        most = max(resources[total] for resources in known if resources)
+        if needs[name] > most:
+            raise RequirementsTooLarge(
+                f"{path}.requirements.{name} is {needs[name]:,}; the client group {group} has {most:,} at most."
+            )
 
 
 def _require_objects(engine: Engine, user: User, refs: list[str]) -> None:
@@ -176,6 +195,12 @@ def _require_objects(engine: Engine, user: User, refs: list[str]) -> None:
             f"{'does' if len(unreadable) == 1 else 'do'} not exist, or you may not read "
             f"{'it' if len(unreadable) == 1 else 'them'}."
         )
+
+
+def _submitted_before(engine: Engine, user: User, params: Document) -> Document | None:
+    """The job or batch that the user submitted with the same idempotency key, whichever method it was."""
+    key = params.get("idempotency_key")
+    return engine.jobs.submitted_before(user.name, key) or engine.jobs.batch_submitted_before(user.name, key)
 
 
 def _idempotency(params: Document) -> Document:

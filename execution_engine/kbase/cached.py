@@ -62,7 +62,7 @@ class CheckedTokens:
 
 
 class KnownPermissions:
-    """The Workspace's answers: access for ``permission_seconds``, none for ``denial_seconds``."""
+    """The Workspace's answers: enough access for ``permission_seconds``, too little for ``denial_seconds``."""
 
     def __init__(
         self,
@@ -75,33 +75,42 @@ class KnownPermissions:
     ) -> None:
         self._workspace = workspace
 
-        def by_access(access: WorkspaceAccess) -> float:
-            return permission_seconds if access.permission > Permission.NONE else denial_seconds
-
         # By token, not by user: a refused token of a user must not be the answer to another one.
-        self._known: SingleFlightCache[tuple[bytes, int], WorkspaceAccess] = SingleFlightCache(
-            ttl=by_access, max_size=max_size, clock=clock
-        )
+        self._known = {
+            needed: SingleFlightCache[tuple[bytes, int], WorkspaceAccess](
+                ttl=_by_access(needed, permission_seconds, denial_seconds), max_size=max_size, clock=clock
+            )
+            for needed in (Permission.READ, Permission.WRITE, Permission.ADMIN)
+        }
         self._readable: SingleFlightCache[bytes, array[int]] = SingleFlightCache(
             ttl=permission_seconds, max_size=_MAX_LISTS, clock=clock
         )
 
-    def permissions(self, user: str, wsids: Iterable[int], token: str) -> dict[int, WorkspaceAccess]:
-        """As :meth:`Workspace.permissions`, asking only for those that are not known."""
+    def permissions(
+        self, user: str, wsids: Iterable[int], token: str, needed: Permission = Permission.READ
+    ) -> dict[int, WorkspaceAccess]:
+        """As :meth:`Workspace.permissions`, asking only for those that are not known.
+
+        ``needed``: what the question is about; less than that is a denial, and believed as long as one.
+        """
         holder = token_key(token)
 
         def load(keys: list[tuple[bytes, int]]) -> dict[tuple[bytes, int], WorkspaceAccess]:
             access = self._workspace.permissions(user, [wsid for _, wsid in keys], token)
             return {(holder, wsid): found for wsid, found in access.items()}
 
-        known = self._known.get_many(((holder, wsid) for wsid in wsids), load)
+        known = self._known[needed].get_many(((holder, wsid) for wsid in wsids), load)
         return {wsid: access for (_, wsid), access in known.items()}
 
     def readable_workspaces(self, token: str) -> Sequence[int]:
         """As :meth:`Workspace.readable_workspaces`, for ``permission_seconds``: the list holds access, no denials."""
-        return self._readable.get(
-            token_key(token), lambda: array("q", self._workspace.readable_workspaces(token))
-        )
+        return self._readable.get(token_key(token), lambda: array("q", self._workspace.readable_workspaces(token)))
+
+
+def _by_access(
+    needed: Permission, permission_seconds: float, denial_seconds: float
+) -> Callable[[WorkspaceAccess], float]:
+    return lambda access: permission_seconds if access.permission >= needed else denial_seconds
 
 
 class KnownModules:

@@ -93,8 +93,11 @@ class KBase:
             raise AuthUnavailable
         return {name: name.title() for name in names if name not in self.nobody}
 
-    def permissions(self, user: str, wsids: Iterable[int], token: str) -> dict[int, WorkspaceAccess]:
+    def permissions(
+        self, user: str, wsids: Iterable[int], token: str, needed: Permission = Permission.READ
+    ) -> dict[int, WorkspaceAccess]:
         assert token == f"{user}-token"
+        assert needed > Permission.NONE
         self._workspace("permissions")
         return {wsid: self._access(user, wsid) for wsid in wsids}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from execution_engine.dispatch import __main__ as process
 from execution_engine.store.tokens import new_key
@@ -100,3 +100,15 @@ def test_a_wrong_setting_is_said_in_one_line(config: Path, capsys: pytest.Captur
     config.write_text("[execution_engine]\nprot = 1\n")
     assert process.main() == 2
     assert capsys.readouterr().err == f"{config}: [execution_engine] has no setting 'prot'. Did you mean port?\n"
+
+
+@pytest.mark.usefixtures("config")
+def test_a_database_that_refuses_is_no_reason_to_wait(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def prepare(_: Any) -> None:
+        raise OperationFailure("an index of that name has another key", 86)
+
+    monkeypatch.setattr(process, "prepare", prepare)
+    assert process.main() == 1
+    assert capsys.readouterr().err.startswith("The database can't be used: an index of that name has another key")

@@ -198,7 +198,9 @@ def test_who_may_list_a_workspaces_jobs(engine: Engine, who: str, place: str, se
 
 
 def test_all_workspaces_that_may_not_be_listed_are_named(engine: Engine) -> None:
-    with pytest.raises(WorkspaceNotFound, match=r"There are no workspaces 12, 13, or you may not read them\.") as caught:
+    with pytest.raises(
+        WorkspaceNotFound, match=r"There are no workspaces 12, 13, or you may not read them\."
+    ) as caught:
         require_read_workspaces(engine, PEOPLE["reader"], [12, PRIVATE, 13])
     assert caught.value.data == {"wsids": [12, 13]}
 

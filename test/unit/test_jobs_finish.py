@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +9,12 @@ from store_engine import KBase, finish, make_engine, person, record, running
 from execution_engine.core import transitions
 from execution_engine.core.causes import CAUSES, describe
 from execution_engine.core.clock import now
-from execution_engine.core.errors import AlreadyFinished, CredentialInvalid, WrongState
+from execution_engine.core.errors import AlreadyFinished, CredentialInvalid, InvalidParams, WrongState
 from execution_engine.core.states import Status
 from execution_engine.jobs.control import cancel
 from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.finish import finish_job
+from execution_engine.jobs.lookup import find_job
 
 ALICE = person("alice")
 
@@ -42,11 +45,34 @@ def test_a_completed_job_has_its_output_and_its_reports(engine: Engine) -> None:
 
 def test_an_output_without_reports_names_none(engine: Engine) -> None:
     job_id, credential = running(engine)
-    finish(engine, job_id, credential, output=None)
+    finish(engine, job_id, credential, output=[{"n50": 1}])
     assert "reports" not in record(engine, job_id)
-    assert engine.payloads.get_many([record(engine, job_id)["output"]["key"]]) == {
-        record(engine, job_id)["output"]["key"]: None
-    }
+
+
+def test_a_method_that_returns_nothing_leaves_no_output(engine: Engine) -> None:
+    job_id, credential = running(engine)
+    finish(engine, job_id, credential, output=None)
+    assert record(engine, job_id)["status"] == "completed"
+    assert "output" not in record(engine, job_id)
+    assert stored_outputs(engine, job_id) == 0
+    assert "output" not in find_job(engine, ALICE, job_id).details
+
+
+def test_no_output_and_an_output_of_null_are_the_same_report(engine: Engine) -> None:
+    job_id, credential = running(engine)
+    report = {"job_id": str(job_id), "attempt": 1, "outcome": "completed"}
+    first = finish_job(engine, credential, report)
+    assert finish_job(engine, credential, report | {"output": None}) == first == {"status": "completed", "accepted": 1}
+
+
+@pytest.mark.parametrize(("output", "what"), [("x", "a string"), (5, "a number"), ({}, "an object"), (False, "a boolean")])
+def test_an_output_that_is_no_list_is_refused(engine: Engine, output: Any, what: str) -> None:
+    job_id, credential = running(engine)
+    expected = f"params.output: expected an array, the values that the method returned, or null; found {what}"
+    with pytest.raises(InvalidParams, match=f"^{re.escape(expected)}$"):
+        finish(engine, job_id, credential, output=output)
+    assert record(engine, job_id)["status"] == "running"
+    assert stored_outputs(engine, job_id) == 0
 
 
 def test_a_failed_job_says_why(engine: Engine) -> None:

@@ -5,6 +5,7 @@ import pytest
 from bson import ObjectId
 from store_engine import COMMIT, METHOD, KBase, make_engine, person, record, submit
 
+from execution_engine.core.clock import now
 from execution_engine.core.errors import (
     AppNotFound,
     BatchTooLarge,
@@ -15,6 +16,7 @@ from execution_engine.core.errors import (
     ObjectNotReadable,
     ParametersTooLarge,
     PermissionDenied,
+    RequirementsTooLarge,
     WorkspaceNotFound,
 )
 from execution_engine.jobs.engine import Engine
@@ -240,3 +242,18 @@ def test_the_same_key_and_request_is_the_same_batch(engine: Engine) -> None:
 def test_a_job_without_parameters_has_none(engine: Engine) -> None:
     job_id = run_job(engine, ALICE, {"method": METHOD})
     assert engine.payloads.get(input_key(job_id))["params"] == []
+
+
+def test_what_no_backend_of_the_group_could_run_is_refused(engine: Engine) -> None:
+    resources = {"cpus_total": 4, "memory_mb_total": 8_000}
+    engine.backends.report("local", now(), "up", None, resources, "")
+    asked = {"method": METHOD, "requirements": {"cpus": 5}}
+    with pytest.raises(RequirementsTooLarge, match=r"params\.requirements\.cpus is 5; the client group local has 4 at"):
+        run_job(engine, ALICE, asked)
+    assert run_job(engine, ALICE, {"method": METHOD, "requirements": {"cpus": 4}})
+
+
+def test_a_key_of_a_job_is_taken_for_batches_too(engine: Engine) -> None:
+    first = run_job(engine, ALICE, {"method": METHOD, "idempotency_key": "k"})
+    with pytest.raises(IdempotencyConflict, match=str(first)):
+        run_jobs(engine, ALICE, {"jobs": [{"method": METHOD}], "idempotency_key": "k"})

@@ -162,6 +162,16 @@ def test_a_new_share_shows_soon(known: KnownPermissions, service: Any, time: Tim
     assert known.permissions("alice", [1], TOKEN)[1].permission == Permission.READ
 
 
+def test_new_permission_to_write_works_soon_for_somebody_who_could_read(
+    known: KnownPermissions, service: Any, time: Time
+) -> None:
+    service.answer = {1: granted(Permission.READ)}
+    known.permissions("alice", [1], TOKEN, Permission.WRITE)
+    service.answer = {1: granted(Permission.WRITE)}
+    time.passed = 3
+    assert known.permissions("alice", [1], TOKEN, Permission.WRITE)[1].permission == Permission.WRITE
+
+
 def test_a_refused_token_is_no_answer_to_another_one(known: KnownPermissions, service: Any) -> None:
     service.answer = TokenInvalid()
     with pytest.raises(TokenInvalid):

@@ -141,6 +141,26 @@ def test_an_error_of_the_engine_is_final(server: Canned) -> None:
     assert (refused.value.reason, refused.value.message, refused.value.data["next_line"]) == ("log_gap", "Said.", 5)
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (-32700, "parse_error"),
+        (-32600, "invalid_request"),
+        (-32602, "invalid_params"),
+        (-32010, "body_too_large"),
+    ],
+)
+def test_a_request_that_the_engine_could_not_read_is_refused_by_number_alone(
+    server: Canned, code: int, reason: str
+) -> None:
+    # What can't be read has no version: the answer is one of JSON-RPC 1.1, without data.
+    answer = {"version": "1.1", "id": None, "error": {"name": "x", "code": code, "message": "Said.", "error": None}}
+    server.answers = [(500, json.dumps(answer).encode())]
+    with pytest.raises(Refused) as refused:
+        Engine(server.url(), "s").call("finish_job")
+    assert (refused.value.reason, refused.value.message, refused.value.data) == (reason, "Said.", {})
+
+
 def test_a_proxy_that_finds_the_request_too_large(server: Canned) -> None:
     server.answers = [(413, b"<html>")]
     with pytest.raises(Refused) as refused:
@@ -152,6 +172,11 @@ def test_half_a_surrogate_pair_travels(server: Canned) -> None:
     server.answers = [(200, b'{"result":{}}')]
     Engine(server.url(), "s").call("finish_job", output=["\ud800"])
     assert server.requests[0]["params"] == {"output": ["\ud800"]}
+
+
+def test_half_a_surrogate_pair_does_not_blow_up_what_is_around_it() -> None:
+    text = "\U0001f600" * 1000
+    assert len(calls.encode([text, "\ud800"])) == 4 * 1000 + len('["","\\ud800"]')
 
 
 def test_an_outage_is_noted_once_with_its_end(server: Canned, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from execution_engine.rpc.limits import Limits
+from execution_engine.rpc.reading import parse
 from execution_engine.runner import ending, folder
+from execution_engine.runner.calls import encode
 from execution_engine.runner.ending import Ending, ended_app
 from execution_engine.runner.output import read_output
 from execution_engine.runner.progress import read_progress
@@ -105,6 +108,11 @@ def test_no_output(tmp_path: Path) -> None:
         (b'{"result":' + b"[" * 100_000, "is nested too deeply"),
         ([1], "must hold an object with a result or an error"),
         ({"version": "1.1"}, "must hold an object with a result or an error"),
+        (b'{"result": [1e400]}', "has the number 1e400, which is beyond what a double can hold"),
+        (b'{"result": [-1e999]}', "has the number -1e999, which is beyond what a double can hold"),
+        (b'{"result": [-%s]}' % (b"7" * 4301), "has an integer of 4,301 digits; at most 4,300 are taken"),
+        (b'{"result":' + b"[" * 189 + b"]" * 189 + b"}", "nests its result too deeply: at most 188 lists and objects"),
+        (b'{"result": ["\\ud83d"]}', "has half of a surrogate pair, \\ud83d, which is no character"),
         ({"result": {"n": 1}}, 'The result in output.json must be a list of values, not {"n": 1}.'),
     ],
 )
@@ -114,6 +122,23 @@ def test_bad_output(tmp_path: Path, content: object, problem: str) -> None:
     assert found is not None
     assert found["code"] == "app_bad_output"
     assert problem in found["message"]
+
+
+def test_what_the_engine_just_takes_is_no_problem(tmp_path: Path) -> None:
+    nested: Any = "\0"
+    for _ in range(94):
+        nested = [{"a": nested}]
+    result = [*nested, -(10**4300 - 1), 1e308]
+    path = leave(tmp_path, {"result": result})
+    ending = ended_app(0, path, 1 << 20, "")
+    assert ending.params() == {"outcome": "completed", "output": result}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "ExecutionEngine.finish_job", "params": ending.params()}
+    assert parse(encode(call), Limits().depth) == call
+
+
+def test_an_apps_error_is_told_however_deeply_it_is_nested(tmp_path: Path) -> None:
+    content = b'{"error": {"message": "no genome", "error": ' + b"[" * 250 + b"]" * 250 + b"}}"
+    assert cause(tmp_path, 1, content)["message"] == "no genome"
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
@@ -166,6 +191,16 @@ def test_long_texts_are_cut_where_they_say_least() -> None:
     assert len(found["message"]) == 2000
     assert len(found["detail"]) == 20_000
     assert found["detail"].endswith("the reason")
+
+
+def test_a_detail_that_only_repeats_the_message_is_left_out(tmp_path: Path) -> None:
+    content = {"error": {"message": "last line of stderr"}}
+    assert cause(tmp_path, 1, content) == {"code": "app_error", "message": "last line of stderr", "exit_code": 1}
+
+
+def test_characters_that_the_engine_refuses_do_not_cost_the_message(tmp_path: Path) -> None:
+    found = cause(tmp_path, 1, {"error": {"message": "no\0genome \ud83d", "error": "\udc00"}})
+    assert (found["message"], found["detail"]) == ("no\u2400genome ?", "?")
 
 
 def test_a_termination_has_a_cause_and_no_output() -> None:

@@ -304,6 +304,8 @@ def test_an_end_that_nobody_wants_is_not_repeated(reason: str) -> None:
         ("output_too_large", "output_too_large", "Because of output_too_large."),
         ("body_too_large", "output_too_large", "Because of body_too_large."),
         ("invalid_params", "app_bad_output", "The engine refuses the app's output: Because of invalid_params."),
+        ("parse_error", "app_bad_output", "The engine refuses the app's output: Because of parse_error."),
+        ("invalid_request", "app_bad_output", "The engine refuses the app's output: Because of invalid_request."),
     ],
 )
 def test_an_output_that_the_engine_refuses_becomes_an_error(reason: str, code: str, message: str) -> None:

@@ -57,6 +57,9 @@ class TestFasta:
             Contig("b", "NNRY"),
         ]
 
+    def test_a_byte_order_mark_and_every_kind_of_line_end(self) -> None:
+        assert fasta.parse("\ufeff>a\rAC\r\nGT\n>b one\u2028>two\x85\nTT") == [Contig("a", "ACGT"), Contig("b", "TT")]
+
     def test_the_bundled_sequence(self) -> None:
         (contig,) = fasta.read_contigs({"sequence": "NC_005816"})
         assert contig.id == "gi|45478711|ref|NC_005816.1|"
@@ -84,6 +87,10 @@ class TestFasta:
                 {"fasta": ">a\nACGTX"},
                 "Line 2 of the FASTA text has 'X' at position 5, which is no base (ABCDGHKMNRSTVWY).",
             ),
+            ({"fasta": ">a\nACßT"}, "Line 2 of the FASTA text has 'ß' at position 3, which is no base"),
+            ({"fasta": ">a\nACGſ"}, "Line 2 of the FASTA text has 'ſ' at position 4, which is no base"),
+            ({"fasta": ">a\nAC\u2028GT"}, "Line 2 of the FASTA text has '\\u2028' at position 3, which is no base"),
+            ({"fasta": ">a\nacgu"}, "has 'u' at position 4, which is no base (ABCDGHKMNRSTVWY); this looks like RNA"),
             ({"fasta": ">a\nACGU"}, "which is no base (ABCDGHKMNRSTVWY); this looks like RNA, write T for U."),
         ],
     )
@@ -119,6 +126,18 @@ class TestAssemblyStats:
                 }
             ],
         }
+
+    @pytest.mark.parametrize(("text", "told"), [(">a\nA", "1 contig"), (">a\nA\n>b\nC", "2 contigs")])
+    def test_it_tells_how_much_there_is(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        text: str,
+        told: str,
+    ) -> None:
+        run(tmp_path, monkeypatch, "assembly_stats", {"fasta": text})
+        assert f"Computing over {told}" in capsys.readouterr().out.splitlines()
 
     def test_a_small_assembly_by_hand(self) -> None:
         # 10 + 8 + 6 + 4 + 2 = 30 bases; the half, 15, is reached with the second longest.
