@@ -8,34 +8,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from execution_engine.config import sections
+from execution_engine.config.check import SECTION, check, check_bounds
 from execution_engine.config.settings import BackendSettings, ClientGroupSettings, Settings, scalar_settings
 from execution_engine.core.errors import ConfigurationError
 
-SECTION = "execution_engine"
 ENVIRONMENT_VARIABLE = "KB_DEPLOYMENT_CONFIG"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _GROUP_KEYS = ("backends", "feed-ahead")
-
-# MongoDB's documents have at most 16 MiB: what a setting lets in must find room there, and the end of a job always.
-_DOCUMENT_BYTES = 16_000_000
-_LINE_CHARS = 1_000_000
-_BOUNDS: dict[str, tuple[float, float]] = {
-    "port": (1, 65_535),
-    "web_workers": (1, math.inf),
-    "web_threads": (1, math.inf),
-    "dispatch_interval_ms": (1, math.inf),
-    "reconcile_interval_ms": (1, math.inf),
-    "lease_seconds": (1, math.inf),
-    "max_start_attempts": (1, math.inf),
-    "max_body_bytes": (1, math.inf),
-    "max_large_body_bytes": (1, math.inf),
-    "max_params_bytes": (1, _DOCUMENT_BYTES),
-    "max_output_bytes": (1, _DOCUMENT_BYTES),
-    "max_line_chars": (1, _LINE_CHARS),
-    "max_batch_jobs": (1, 10_000),
-    "max_heavy_calls": (1, math.inf),
-}
 
 
 def load(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -44,17 +25,18 @@ def load(path: str | Path | None = None, overrides: Mapping[str, Any] | None = N
     ``path`` defaults to what KB_DEPLOYMENT_CONFIG names; with neither, the defaults alone count.
 
     Raises:
-        ConfigurationError: the file can't be read, a key is unknown, or a value is of the wrong type; the message
-            names file, section and key.
+        ConfigurationError: the file can't be read, a section is misspelt, a key is unknown, or a value can't be
+            used; the message names file, section and key.
     """
     path = path or os.environ.get(ENVIRONMENT_VARIABLE) or None
     parser = _read(Path(path)) if path else configparser.ConfigParser(interpolation=None)
+    sections.refuse_misspelt(parser.sections(), str(path))
     values = _scalars(parser, str(path))
     values["backends"] = _backends(parser)
     values["client_groups"] = _client_groups(parser, str(path), values["backends"])
     values.update(overrides or {})
     settings = Settings(**values)
-    _check(settings, f"{path}: " if path else "")
+    check(settings, f"{path}: " if path else "")
     return settings
 
 
@@ -110,11 +92,9 @@ def _words(text: str) -> list[str]:
 
 def _backends(parser: configparser.ConfigParser) -> dict[str, BackendSettings]:
     found = {}
-    for section in parser.sections():
-        if section.startswith("backend:"):
-            name = section.removeprefix("backend:").strip()
-            options = dict(parser[section])
-            found[name] = BackendSettings(name, options.pop("kind", name), options)
+    for name, section in sections.named(parser.sections(), sections.BACKEND).items():
+        options = dict(parser[section])
+        found[name] = BackendSettings(name, options.pop("kind", name), options)
     return found or {"local": BackendSettings("local", "local", {})}
 
 
@@ -122,10 +102,7 @@ def _client_groups(
     parser: configparser.ConfigParser, source: str, backends: Mapping[str, BackendSettings]
 ) -> dict[str, ClientGroupSettings]:
     found = {}
-    for section in parser.sections():
-        if not section.startswith("client_group:"):
-            continue
-        name = section.removeprefix("client_group:").strip()
+    for name, section in sections.named(parser.sections(), sections.CLIENT_GROUP).items():
         for key in parser[section]:
             if key not in _GROUP_KEYS:
                 raise _unknown(f"{source}: [{section}]", key, _GROUP_KEYS)
@@ -147,26 +124,5 @@ def _feed_ahead(section: Mapping[str, str], where: str) -> int | None:
     if "feed-ahead" not in section:
         return None
     ahead: int = _convert(section["feed-ahead"], int, f"{where} feed-ahead")
-    _check_bounds(ahead, (1, math.inf), f"{where} feed-ahead")
+    check_bounds(ahead, (1, math.inf), f"{where} feed-ahead")
     return ahead
-
-
-def _check(settings: Settings, source: str) -> None:
-    for name, bounds in _BOUNDS.items():
-        _check_bounds(getattr(settings, name), bounds, f"{source}[{SECTION}] {name.replace('_', '-')}")
-    if settings.cancel_needs not in ("write", "admin"):
-        raise ConfigurationError(
-            f"{source}[{SECTION}] cancel-needs is {settings.cancel_needs!r}; expected write or admin."
-        )
-    if settings.default_client_group not in settings.client_groups:
-        raise ConfigurationError(
-            f"{source}[{SECTION}] default-client-group is {settings.default_client_group!r}; expected one of "
-            f"{', '.join(settings.client_groups)}, or add a section [client_group:{settings.default_client_group}]."
-        )
-
-
-def _check_bounds(value: float, bounds: tuple[float, float], where: str) -> None:
-    low, high = bounds
-    if not low <= value <= high:
-        expected = f"{low:,} or more" if high == math.inf else f"a number from {low:,} to {high:,}"
-        raise ConfigurationError(f"{where} is {value}; expected {expected}.")

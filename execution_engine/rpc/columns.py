@@ -88,27 +88,35 @@ def _arrays(schema: Schema) -> Look | None:
 def _objects(schema: Schema) -> Look | None:
     looks = {name: quick_look(field) for name, field in schema.get("properties", {}).items()}
     fields = {name: look for name, look in looks.items() if look is not None}
-    if len(fields) < len(looks) or schema.get("additionalProperties", True) not in (True, False):
+    required, others = set(schema.get("required", ())), schema.get("additionalProperties", True)
+    if len(fields) < len(looks) or not required <= fields.keys() or others not in (True, False):
         return None
-    required = set(schema.get("required", ()))
-    closed = not schema.get("additionalProperties", True)
 
     def look(values: Sequence[Any]) -> bool:
         if not set(map(type, values)) <= {dict}:
             return False
-        shapes = set(map(tuple, values))
-        if not all(required.issubset(names) and (not closed or fields.keys() >= set(names)) for names in shapes):
-            return False
-        for name, right in fields.items():
-            if right is _anything:
-                continue
-            everywhere = all(name in names for names in shapes)
-            column = map(itemgetter(name), values) if everywhere else (v[name] for v in values if name in v)
-            if not right(list(column)):
-                return False
-        return True
+        columns = _columns(values, list(fields), required, closed=not others)
+        return columns is not None and all(
+            right(column) for right, column in zip(fields.values(), columns, strict=True)
+        )
 
     return look
+
+
+def _columns(
+    values: Sequence[dict[str, Any]], names: Sequence[str], required: set[str], *, closed: bool
+) -> list[list[Any]] | None:
+    """The values of each field, as far as there are any; None if a structure lacks a field or has one too many."""
+    if closed and set(map(len, values)) == {len(names)}:
+        # With as many fields as there may be, a structure has all of them or an unknown one.
+        try:
+            return [list(map(itemgetter(name), values)) for name in names]
+        except KeyError:
+            return None
+    for found in set(map(tuple, values)):
+        if not required.issubset(found) or (closed and not set(found).issubset(names)):
+            return None
+    return [[value[name] for value in values if name in value] for name in names]
 
 
 def _between(numbers: Sequence[Any], low: float | None, high: float | None) -> bool:

@@ -29,6 +29,14 @@ TRANSIENT = frozenset(
 # The engine wants nothing more of this attempt.
 FINAL = frozenset({"ticket_used", "credential_invalid", "job_not_found", "wrong_state", "already_finished"})
 
+# Errors of requests that the engine could not read, and so could not answer in the form that has reasons.
+UNREADABLE = {
+    -32700: "parse_error",
+    -32600: "invalid_request",
+    -32602: "invalid_params",
+    -32010: "body_too_large",
+}
+
 MAX_ANSWER_BYTES = 64 << 20
 IDLE_SECONDS = 1.0  # servers close idle connections after about 2 s; a call on a closed one would be lost
 
@@ -119,10 +127,8 @@ class Engine:
 
 def encode(value: Any) -> bytes:
     """JSON text. Characters stay as they are, so that sizes are those that the engine counts."""
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair has no UTF-8, but an escape in JSON
-        return json.dumps(value, separators=(",", ":")).encode()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")  # half of a surrogate pair has no UTF-8, but this escape in JSON
 
 
 def _result(status: int, answer: bytes) -> dict[str, Any]:
@@ -138,7 +144,8 @@ def _result(status: int, answer: bytes) -> dict[str, Any]:
     if isinstance(error, dict):
         data = error.get("data")
         data = data if isinstance(data, dict) else {}
-        reason = data.get("reason")
+        code = error.get("code")
+        reason = data.get("reason", UNREADABLE.get(code) if isinstance(code, int) else None)
         message = str(error.get("message", ""))
         if isinstance(reason, str) and reason not in TRANSIENT:
             raise Refused(reason, message, data)

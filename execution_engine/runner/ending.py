@@ -34,15 +34,21 @@ class Ending:
 
 
 def failed(code: str, message: str = "", *, detail: str = "", exit_code: int | None = None) -> Ending:
-    """An error; of an overlong ``detail`` the end, where it says what happened."""
+    """An error; of an overlong ``detail`` the end, where it says what happened, and nothing if it is the message."""
     cause: dict[str, Any] = {"code": code}
+    message, detail = _legal(message), _legal(detail)
     if message:
         cause["message"] = message[:MAX_MESSAGE]
-    if detail:
+    if detail and detail.strip() != message.strip():
         cause["detail"] = detail[-MAX_DETAIL:]
     if exit_code is not None:
         cause["exit_code"] = exit_code
     return Ending("error", cause=cause)
+
+
+def _legal(text: str) -> str:
+    """The text without what the engine refuses: NUL, halves of surrogate pairs."""
+    return text.replace("\0", "\u2400").encode("utf-8", "replace").decode()
 
 
 def ended_app(status: int, output_file: Path, limit: int, last_errors: str) -> Ending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 from .folder import read_app_file
 
@@ -11,7 +12,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+MAX_DEPTH = 188  # of a result: the engine takes a request of 200, and two levels of it are finish_job's own
+MAX_DIGITS = 4300  # as Python reads by itself, and with it the engine
 SPACIOUS = 4  # a file may be so many times larger than the limit of what it holds: indentation, escapes
+
+
+class _Unfit(Exception):
+    """JSON, but none that the engine takes; the text continues "The app's output.json"."""
 
 
 class Output:
@@ -47,12 +54,13 @@ def read_output(path: Path, limit: int) -> Output:
     except OSError as error:
         return Output(problem=f"The app's output.json can't be read: {error}.")
     try:
-        found = json.loads(text, parse_constant=_refuse)
+        return _judge(json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_writable))
+    except _Unfit as why:
+        return Output(problem=f"The app's output.json {why}.")
     except ValueError as error:
         return Output(problem=f"The app's output.json is no JSON: {error}.")
     except RecursionError:
         return Output(problem="The app's output.json is nested too deeply.")
-    return _judge(found)
 
 
 def _judge(found: Any) -> Output:
@@ -63,8 +71,22 @@ def _judge(found: Any) -> Output:
     result = found["result"]
     if result is not None and not isinstance(result, list):
         return Output(problem=f"The result in output.json must be a list of values, not {json.dumps(result)[:100]}.")
+    if _is_deeper(result, MAX_DEPTH):
+        raise _Unfit(f"nests its result too deeply: at most {MAX_DEPTH} lists and objects within one another are taken")
     text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
-    return Output(result=result, size=len(text.encode("utf-8", "surrogatepass")))
+    try:
+        return Output(result=result, size=len(text.encode()))
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"
+        raise _Unfit(f"has half of a surrogate pair, {half}, which is no character") from None
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        inside = (item for one in level for item in (one.values() if isinstance(one, dict) else one or ()))
+        level = [item for item in inside if isinstance(item, (dict, list))]
+    return bool(level)
 
 
 def _error_texts(error: Any) -> dict[str, str]:
@@ -81,3 +103,17 @@ def _text(value: Any) -> str:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _Unfit(f"has the number {text[:40]}, which is beyond what a double can hold")
+    return number
+
+
+def _writable(text: str) -> int:
+    digits = len(text.lstrip("-"))
+    if digits > MAX_DIGITS:
+        raise _Unfit(f"has an integer of {digits:,} digits; at most {MAX_DIGITS:,} are taken")
+    return int(text)

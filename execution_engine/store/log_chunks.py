@@ -10,7 +10,7 @@ equal); ``until`` the latest time.
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from execution_engine.store.database import Document
 
@@ -29,6 +29,37 @@ class Line(NamedTuple):
     ts: int
 
 
+class Lines(Sequence[Line]):
+    """Many lines as three columns, which is how chunks hold them: a thousand objects need not be made first."""
+
+    __slots__ = ("streams", "texts", "times")
+
+    def __init__(self, texts: Sequence[str], streams: Sequence[str], times: Sequence[int]) -> None:
+        """The columns are of one length."""
+        self.texts = texts
+        self.streams = streams
+        self.times = times
+
+    @classmethod
+    def of(cls, lines: Sequence[Line]) -> "Lines":
+        """Any lines, as columns."""
+        if isinstance(lines, Lines):
+            return lines
+        return cls([line.text for line in lines], [line.stream for line in lines], [line.ts for line in lines])
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @overload
+    def __getitem__(self, index: int) -> Line: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Lines": ...
+    def __getitem__(self, index: int | slice) -> "Line | Lines":
+        if isinstance(index, slice):
+            return Lines(self.texts[index], self.streams[index], self.times[index])
+        return Line(self.texts[index], self.streams[index], self.times[index])
+
+
 def cut_line(text: str, limit: int) -> str:
     """The text, or its first ``limit`` characters and a note of how many were cut off."""
     if len(text) <= limit:
@@ -38,22 +69,24 @@ def cut_line(text: str, limit: int) -> str:
 
 def to_chunks(job: Any, attempt: int, first: int, lines: Sequence[Line]) -> Iterator[Document]:
     """Chunk documents that hold ``lines``, numbered from ``first``."""
-    if 0 < len(lines) <= CHUNK_LINES and sum([len(line.text) for line in lines]) <= CHUNK_CHARS:
-        yield _pack(job, attempt, first, lines)  # the usual case, without the search for where to cut
+    columns = Lines.of(lines)
+    sizes = list(map(len, columns.texts))
+    if 0 < len(sizes) <= CHUNK_LINES and sum(sizes) <= CHUNK_CHARS:
+        yield _pack(job, attempt, first, columns)  # the usual case, without the search for where to cut
         return
     start = 0
     chars = 0
-    for position, line in enumerate(lines):
-        if position > start and (position - start >= CHUNK_LINES or chars + len(line.text) > CHUNK_CHARS):
-            yield _pack(job, attempt, first + start, lines[start:position])
+    for position, size in enumerate(sizes):
+        if position > start and (position - start >= CHUNK_LINES or chars + size > CHUNK_CHARS):
+            yield _pack(job, attempt, first + start, columns[start:position])
             start, chars = position, 0
-        chars += len(line.text)
-    if start < len(lines):
-        yield _pack(job, attempt, first + start, lines[start:])
+        chars += size
+    if start < len(sizes):
+        yield _pack(job, attempt, first + start, columns[start:])
 
 
-def _pack(job: Any, attempt: int, first: int, lines: Sequence[Line]) -> Document:
-    texts, streams, times = zip(*lines, strict=True)
+def _pack(job: Any, attempt: int, first: int, lines: Lines) -> Document:
+    texts, streams, times = lines.texts, lines.streams, lines.times
     text = "\n".join(texts)
     chunk: Document = {"job": job, "first": first, "n": len(lines), "attempt": attempt}
     if text.count("\n") != len(lines) - 1:

@@ -61,7 +61,8 @@ COMMANDS = {
 class KBase:
     """Auth2, Workspace and Catalog as tables.
 
-    workspaces: letters (n, r, w, a) by workspace and user. nobody: names without an account. down: services out of reach, of auth, workspace, catalog.
+    workspaces: letters (n, r, w, a) by workspace and user. nobody: names without an account.
+    down: services out of reach, of auth, workspace, catalog.
     asked: the Workspace's calls so far.
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from test.conftest import free_port
+from test.conftest import Stack, free_port
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
@@ -46,6 +46,10 @@ class Network:
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join()
             self._loop.close()
+
+    def lead_to(self, engine: Stack) -> None:
+        """The other end, which need not be there yet."""
+        self.target = engine.port
 
     def change(self, weather: Weather) -> None:
         """From now on. What hung or was open before breaks."""

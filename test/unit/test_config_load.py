@@ -51,7 +51,7 @@ def test_a_file_changes_only_the_settings_that_it_names(write: Write) -> None:
         admin-roles = EE_ADMIN, SITE_ADMIN
         admin-read-roles =
         embedded-services = yes
-        mongo-url = mongodb://db.example.org/?replicaSet=rs0&x=%2Ftmp
+        mongo-url = mongodb://db.example.org/?replicaSet=rs0&appName=%2Ftmp
         [some_other_service]
         port = 1
     """)
@@ -59,7 +59,7 @@ def test_a_file_changes_only_the_settings_that_it_names(write: Write) -> None:
     assert (changed.port, changed.lease_seconds, changed.embedded_services) == (8080, 2.5, True)
     assert changed.admin_roles == ["EE_ADMIN", "SITE_ADMIN"]
     assert changed.admin_read_roles == []
-    assert changed.mongo_url == "mongodb://db.example.org/?replicaSet=rs0&x=%2Ftmp"
+    assert changed.mongo_url == "mongodb://db.example.org/?replicaSet=rs0&appName=%2Ftmp"
     assert changed.web_workers == Settings().web_workers
 
 
@@ -125,7 +125,39 @@ def test_one_backend_alone_serves_the_default_group(write: Write) -> None:
         ("port = 0", "deploy.cfg: [execution_engine] port is 0; expected a number from 1 to 65,535."),
         ("port = 65536", "deploy.cfg: [execution_engine] port is 65536; expected a number from 1 to 65,535."),
         ("web-workers = 0", "deploy.cfg: [execution_engine] web-workers is 0; expected 1 or more."),
-        ("lease-seconds = nan", "deploy.cfg: [execution_engine] lease-seconds is nan; expected 1 or more."),
+        ("lease-seconds = nan", "deploy.cfg: [execution_engine] lease-seconds is nan; expected a number from 1 to 31,622,400."),
+        (
+            "token-cache-seconds = nan",
+            "deploy.cfg: [execution_engine] token-cache-seconds is nan; expected a number from 0 to 31,622,400.",
+        ),
+        (
+            "credential-grace-seconds = inf",
+            "deploy.cfg: [execution_engine] credential-grace-seconds is inf; expected a number from 0 to 31,622,400.",
+        ),
+        (
+            "http-timeout-seconds = -1",
+            "deploy.cfg: [execution_engine] http-timeout-seconds is -1.0; expected a number from 0.1 to 31,622,400.",
+        ),
+        ("default-disk-gb = -1", "deploy.cfg: [execution_engine] default-disk-gb is -1; expected 0 or more."),
+        (
+            "log-level = LOUD",
+            "deploy.cfg: [execution_engine] log-level is 'LOUD'; expected one of DEBUG, INFO, WARNING, ERROR.",
+        ),
+        (
+            "mongo-database = a b/c",
+            (
+                "deploy.cfg: [execution_engine] mongo-database is 'a b/c'; expected a name of at most 63 letters, "
+                "digits, _ and -, and none of admin, config, local."
+            ),
+        ),
+        (
+            "mongo-url = nonsense",
+            (
+                "deploy.cfg: [execution_engine] mongo-url is 'nonsense'; expected an address like "
+                "mongodb://HOST:27017/?replicaSet=NAME. The driver says: "
+                "Invalid URI scheme: URI must begin with 'mongodb://' or 'mongodb+srv://'."
+            ),
+        ),
         (
             # MongoDB's documents have at most 16 MB, and the end of a job must always find room.
             "max-output-bytes = 20000000",
@@ -170,6 +202,67 @@ def test_a_wrong_setting_is_named_with_file_and_section(write: Write, text: str,
 )
 def test_a_wrong_client_group_is_named_with_file_and_section(write: Write, text: str, message: str) -> None:
     assert refusal(write(f"[execution_engine]\ndefault-client-group = njs\n[client_group:njs]\n{text}\n")) == message
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mongodb://", "Must provide at least one hostname"),
+        ("mongodb+srv://", "expected an address like"),
+        ("mongodb://db:http/", "Port contains non-digit characters"),
+        ("mongodb://db/?replicaset", "key=value"),
+        ("mongodb://db/?replicaSett=rs0", "Unknown option"),
+        ("mongodb://db/?tls=true&tlsCAFile=/nowhere", "No such file"),
+        ("mongodb://me:SEC/RET@db/", "is 'mongodb://…@db/'"),
+        ("mongodb://me:SEC/RET@db/", "user name and password must be percent-encoded"),
+        ("me:SECRET@db", "is '…@db'"),
+    ],
+)
+def test_an_address_that_the_driver_can_not_use_is_refused_without_the_password(
+    write: Write, url: str, reason: str
+) -> None:
+    text = refusal(write(f"[execution_engine]\nmongo-url = {url}\n"))
+    assert text.startswith("deploy.cfg: [execution_engine] mongo-url is ")
+    assert reason in text
+    assert "SEC" not in text
+    assert "RET" not in text
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["mongo-url = mongodb+srv://me:x@db.example.org/?replicaSet=rs0", "mongo-database = njs-2_b", "log-level = debug"],
+)
+def test_what_others_write_is_taken(write: Write, value: str) -> None:
+    assert load(write(f"[execution_engine]\n{value}\n"))
+
+
+@pytest.mark.parametrize(
+    ("section", "meant"),
+    [
+        ("execution-engine", "execution_engine"),
+        ("Execution_Engine", "execution_engine"),
+        ("execution_engin", "execution_engine"),
+        ("backend", "backend:NAME"),
+        ("backend:", "backend:NAME"),
+        ("backend_condor", "backend:NAME"),
+        ("backends:condor", "backend:NAME"),
+        ("Backend:condor", "backend:NAME"),
+        ("client-group:njs", "client_group:NAME"),
+        ("client_groups:njs", "client_group:NAME"),
+        ("client_group njs", "client_group:NAME"),
+    ],
+)
+def test_a_misspelt_section_is_refused(write: Write, section: str, meant: str) -> None:
+    assert refusal(write(f"[{section}]\nx = 1\n")) == (
+        f"deploy.cfg: [{section}] is no section of this engine. Did you mean [{meant}]?"
+    )
+
+
+@pytest.mark.parametrize(
+    "section", ["execution_engine2", "NarrativeJobService", "catalog", "auth_service", "global", "handle_engine"]
+)
+def test_sections_of_other_services_are_passed_over(write: Write, section: str) -> None:
+    assert load(write(f"[{section}]\nport = http\n")).port == 5000
 
 
 def test_a_wrong_value_that_no_file_has_is_named_too() -> None:

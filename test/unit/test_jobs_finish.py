@@ -65,7 +65,9 @@ def test_no_output_and_an_output_of_null_are_the_same_report(engine: Engine) -> 
     assert finish_job(engine, credential, report | {"output": None}) == first == {"status": "completed", "accepted": 1}
 
 
-@pytest.mark.parametrize(("output", "what"), [("x", "a string"), (5, "a number"), ({}, "an object"), (False, "a boolean")])
+@pytest.mark.parametrize(
+    ("output", "what"), [("x", "a string"), (5, "a number"), ({}, "an object"), (False, "a boolean")]
+)
 def test_an_output_that_is_no_list_is_refused(engine: Engine, output: Any, what: str) -> None:
     job_id, credential = running(engine)
     expected = f"params.output: expected an array, the values that the method returned, or null; found {what}"

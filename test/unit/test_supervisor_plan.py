@@ -77,9 +77,9 @@ def test_the_users_file_wins_key_by_key(plan: Planner) -> None:
 
 
 def test_a_database_of_the_users_own_needs_no_mongod(plan: Planner) -> None:
-    settled = plan("[execution_engine]\nmongo-url = mongodb://db.example/?tls=true&w=%2F\n", mongod="/nowhere")
+    settled = plan("[execution_engine]\nmongo-url = mongodb://db.example/?tls=true&appName=%2F\n", mongod="/nowhere")
     assert settled.mongod is None
-    assert settled.settings.mongo_url == "mongodb://db.example/?tls=true&w=%2F"
+    assert settled.settings.mongo_url == "mongodb://db.example/?tls=true&appName=%2F"
 
 
 def test_services_of_the_users_own_replace_the_embedded_ones(plan: Planner) -> None:

@@ -138,4 +138,4 @@ def test_a_job_in_a_workspace_without_a_token(engine: RunnerEngine, call: Start,
 def test_bad_input_is_the_apps_own_error(engine: RunnerEngine, call: Start) -> None:
     assert call("find_orfs", {"fasta": "ACGT"}) is None
     message = "Line 1 of the FASTA text comes before any header: begin with a line like >contig1."
-    assert engine.cause() == {"code": "app_error", "message": message, "detail": message, "exit_code": 1}
+    assert engine.cause() == {"code": "app_error", "message": message, "exit_code": 1}

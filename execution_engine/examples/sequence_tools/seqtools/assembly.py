@@ -17,7 +17,7 @@ def assembly_stats(job: Job) -> tuple[dict[str, Any], str]:
     check_names(job.params, INPUT_NAMES)
     job.progress(0, "Reading the sequences")
     contigs = read_contigs(job.params)
-    job.progress(50, f"Computing over {len(contigs):,} contigs")
+    job.progress(50, f"Computing over {len(contigs):,} contig{'s' if len(contigs) > 1 else ''}")
     figures = stats(contigs)
     summary = (
         f"Contigs: {figures['contigs']:,}\n"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .sdk import AppError
 
 BASES = frozenset("ACGTRYSWKMBDHVN")
+_LETTERS = BASES | frozenset("".join(BASES).lower())
+_BOM = "\ufeff"
+_LINE_END = re.compile(r"\r\n|\n|\r")  # str.splitlines knows more, which are characters of a header
 INPUT_NAMES = ("sequence", "fasta")
 _BUNDLED = Path(__file__).parents[1] / "data"
 _COMPLEMENT = str.maketrans("ACGTRYSWKMBDHVN", "TGCAYRSWMKVHDBN")
@@ -44,7 +48,7 @@ def parse(text: str) -> list[Contig]:
     """
     contigs: dict[str, list[str]] = {}
     parts: list[str] | None = None
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_LINE_END.split(text.removeprefix(_BOM)), 1):
         stripped = line.strip()
         if stripped.startswith(">"):
             parts = contigs[_new_id(stripped, number, contigs)] = []
@@ -75,15 +79,14 @@ def _new_id(header: str, number: int, known: dict[str, list[str]]) -> str:
 
 
 def _checked(line: str, number: int) -> str:
-    bases = line.upper()
-    wrong = next((place for place, base in enumerate(bases) if base not in BASES), None)
+    wrong = next((place for place, letter in enumerate(line) if letter not in _LETTERS), None)
     if wrong is not None:
-        hint = "; this looks like RNA, write T for U" if bases[wrong] == "U" else ""
+        hint = "; this looks like RNA, write T for U" if line[wrong] in "Uu" else ""
         raise AppError(
             f"Line {number} of the FASTA text has {line[wrong]!r} at position {wrong + 1}, which is no base"
             f" ({''.join(sorted(BASES))}){hint}."
         )
-    return bases
+    return line.upper()
 
 
 def _bundled(name: str) -> str:
