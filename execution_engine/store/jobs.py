@@ -15,6 +15,8 @@ from execution_engine.core.states import FINAL
 from execution_engine.core.transitions import Transition
 from execution_engine.store.database import BATCH_DOCUMENTS, Document, one_of
 
+SHOWN_RETRIES = 1_000
+
 
 class JobStore:
     """Reads and conditional writes of job records."""
@@ -98,9 +100,10 @@ class JobStore:
         return [job["_id"] for job in sorted(found, key=operator.itemgetter("batch_n"))]
 
     def retries_of(self, job_ids: Sequence[ObjectId]) -> dict[ObjectId, list[ObjectId]]:
-        """The retries of each of the jobs, oldest first."""
+        """The retries of each of the jobs, oldest first; of very many the newest, SHOWN_RETRIES in all."""
+        found = self._jobs.find({"retry_of": {"$in": list(job_ids)}}, {"retry_of": 1})
         retries: dict[ObjectId, list[ObjectId]] = {}
-        for job in self._jobs.find({"retry_of": {"$in": list(job_ids)}}, {"retry_of": 1}).sort("_id", 1):
+        for job in reversed(list(found.sort("_id", -1).limit(SHOWN_RETRIES))):
             retries.setdefault(job["retry_of"], []).append(job["_id"])
         return retries
 

@@ -180,3 +180,11 @@ def test_a_batch_has_no_log(engine: Engine) -> None:
     batch_id, _ = batch_of(engine, 1)
     with pytest.raises(JobNotFound):
         readable_job(engine, ALICE, batch_id)
+
+
+def test_of_very_many_retries_the_newest_are_shown(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("execution_engine.store.jobs.SHOWN_RETRIES", 3)
+    job_id = submit(engine)
+    retries = [ObjectId() for _ in range(5)]
+    engine.database.jobs.insert_many({"_id": retry, "retry_of": job_id, "user": "alice"} for retry in retries)
+    assert engine.jobs.retries_of([job_id]) == {job_id: retries[2:]}
