@@ -14,20 +14,25 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What to test, and further options of pytest: make test TESTS=test/unit ARGS='-k follow'
 TESTS ?= test
 ARGS ?=
+# Requests of the nightly profile
+HOSTILE ?= 100000
 # The rules of the engine; what is below a bar here is not done. Only a run of everything can reach it.
 COVERED := core jobs store rpc
 COVERAGE := $(if $(filter test,$(TESTS)),$(COVERED:%=--cov=execution_engine/%) --cov-branch --cov-report=term:skip-covered --cov-fail-under=95)
 
-.PHONY: help run test check bench docs wheels image clean
+.PHONY: help run test test-nightly check bench docs wheels image clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## set up and run the engine with a first job (EE_PORT, EE_DATA)
 	@exec $(BIN)/execution-engine up --demo
 
 test: $(VENV)/installed-dev ## set up and run all tests
 	@PYTHONPATH=test $(BIN)/python -m pytest -p ring_times $(COVERAGE) $(ARGS) $(TESTS)
+
+test-nightly: $(VENV)/installed-dev ## 100,000 hostile requests instead of 5,000 (HOSTILE=NUMBER)
+	@EE_HOSTILE_REQUESTS=$(HOSTILE) $(BIN)/python -m pytest $(ARGS) test/integration/test_hostile.py test/unit/test_rpc_hostile.py
 
 check: $(VENV)/installed-dev ## style, types, import directions
 	@$(BIN)/ruff check .

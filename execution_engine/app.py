@@ -1,6 +1,7 @@
 """The web application: the RPC paths in front, Flask behind them, the embedded services beside."""
 
 import logging
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -48,15 +49,21 @@ def create_app() -> WsgiApplication:
     return application(engine)
 
 
-def application(engine: Engine, *, check_results: bool = False) -> WsgiApplication:
-    """The application around an engine; ``check_results`` holds results against the contract, for tests."""
+def application(
+    engine: Engine, *, pings: Mapping[str, Callable[[], None]] | None = None, check_results: bool = False
+) -> WsgiApplication:
+    """The application around an engine.
+
+    ``pings``: how to ask services whether they are up, by name; default: those of the settings. ``check_results`` holds
+    results against the contract, for tests.
+    """
     settings = engine.settings
     limits = Limits(
         body=settings.max_body_bytes,
         large_body=settings.max_large_body_bytes,
         read_seconds=settings.request_deadline_seconds,
     )
-    wellbeing = Wellbeing(engine, service_pings(settings))
+    wellbeing = Wellbeing(engine, service_pings(settings) if pings is None else pings)
     registry = native_registry(engine, contract(), wellbeing)
     return RpcApplication(
         {ENGINE_PATH: registry},

@@ -35,12 +35,25 @@ def moment(text: str) -> int:
 
 
 @click.command(short_help="List jobs.")
+@click.option("--scope", type=click.Choice(["mine", "shared", "workspace", "all"]), help="Default: mine.")
+@click.option("--shared", "scope", flag_value="shared", help="Those of others, in workspaces that I can read.")
+@click.option("--all-users", "scope", flag_value="all", help="Those of everybody; for administrators.")
+@click.option(
+    "--workspace", "wsids", type=click.IntRange(min=1), metavar="N", multiple=True, help="Those of a workspace."
+)
+@click.option("--of", "owner", metavar="USER", help="Only this user's.")
 @click.option("--status", multiple=True, type=click.Choice([str(status) for status in Status]), help="May be repeated.")
 @click.option("--method", help="Only jobs of this method (module.function).")
 @click.option("--app-id", help="Only jobs of this Narrative app (module/app).")
-@click.option("--workspace", type=click.IntRange(min=1), metavar="N", help="All jobs of a workspace, not only mine.")
+@click.option("--app", help="Only jobs of Narrative apps whose name begins so (module/).")
+@click.option("--client-group", help="Only jobs of this client group.")
+@click.option("--backend", help="Only jobs on this backend.")
+@click.option("--words", help="Only failed jobs whose error has all of these words.")
+@click.option("--id", "job_id", metavar="PREFIX", help="Only jobs whose id begins so (8 digits or more).")
 @click.option("--since", "created_from", type=moment, metavar="TIME", help="Created at or after: 2h, 3d, 2026-05-01.")
 @click.option("--until", "created_to", type=moment, metavar="TIME", help="Created before.")
+@click.option("--ended-since", "finished_from", type=moment, metavar="TIME", help="Ended at or after.")
+@click.option("--ended-until", "finished_to", type=moment, metavar="TIME", help="Ended before.")
 @click.option("--sort", type=click.Choice(["created", "finished"]), default="created", show_default=True)
 @click.option("--order", type=click.Choice(["asc", "desc"]), default="desc", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Jobs a page.")
@@ -52,17 +65,22 @@ def jobs(
     connection: Connection,
     *,
     status: tuple[str, ...],
-    workspace: int | None,
+    wsids: tuple[int, ...],
+    owner: str | None,
     hidden: bool,
     all_pages: bool,
     as_json: bool,
     **filters: Any,
 ) -> None:
-    """List jobs, newest first: my own, or those of a workspace."""
+    """List jobs, newest first: my own, those shared with me, those of workspaces, or all.
+
+    A search for rare jobs among very many may stop before its end; it then says so, and --all-pages goes on.
+    """
     engine = connection.engine()
     request = {name: value for name, value in filters.items() if value is not None}
     request |= {"status": list(status)} if status else {}
-    request |= {"scope": "workspace", "wsid": workspace} if workspace else {}
+    request |= {"user": owner} if owner else {}
+    request |= {"wsids": list(wsids)} if wsids else {}
     request |= {"hidden": 1} if hidden else {}
     page = engine.call("list_jobs", request)
     found = page["jobs"]
@@ -72,12 +90,14 @@ def jobs(
     if as_json:
         print_json({**page, "jobs": found})
         return
-    if not found:
-        note("No jobs.")
-        return
-    console().print(jobs_table(found))
-    if "next_cursor" in page:
+    if found:
+        console().print(jobs_table(found))
+    if page.get("incomplete"):
+        note(f"The search stopped after reading many jobs, with {len(found)} found; --all-pages searches all.")
+    elif "next_cursor" in page:
         note(f"The first {len(found)}; --all-pages shows all.")
+    elif not found:
+        note("No jobs.")
 
 
 @click.command(short_help="Show everything about a job.")

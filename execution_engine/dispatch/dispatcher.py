@@ -10,6 +10,7 @@ import uuid
 from pymongo.errors import PyMongoError
 
 from execution_engine.backends.base import Backend
+from execution_engine.core import clock
 from execution_engine.dispatch.aftermath import Aftermath
 from execution_engine.dispatch.desk import Desk
 from execution_engine.dispatch.feed import Feed
@@ -19,9 +20,11 @@ from execution_engine.dispatch.sweep import sweep_orphans
 from execution_engine.jobs.engine import Engine
 from execution_engine.kbase.catalog import Catalog
 from execution_engine.store.leases import LeaseLost
+from execution_engine.store.recent_fold import RecentFold
 
 _ORPHANS_SECONDS = 10.0
 _SWEEP_SECONDS = 600.0
+_RECENT_SECONDS = 2.0
 _STAND_BY_SECONDS = 0.5
 _AFTER_FAILURE_SECONDS = 0.5
 _log = logging.getLogger("execution_engine.dispatch")
@@ -48,6 +51,7 @@ class Dispatcher:
             Catalog(settings.catalog_url, settings.http_timeout_seconds),
             settings.service_token_file,
         )
+        self._recent = RecentFold(engine.database)
         self._reconcile_every = settings.reconcile_interval_ms / 1000
         self._due: dict[str, float] = {}
 
@@ -77,6 +81,9 @@ class Dispatcher:
             self._reconciler.run()
             self._aftermath.run()
             self._engine.audit.collect()
+        if self._is_due("recent", _RECENT_SECONDS):
+            # One step: after a long pause the table catches up over some rounds, and hands-outs go on meanwhile.
+            self._recent.step(clock.now())
         if self._is_due("orphans", _ORPHANS_SECONDS):
             self._reconciler.end_orphans()
         if self._is_due("sweep", _SWEEP_SECONDS):

@@ -20,7 +20,7 @@ from execution_engine.kbase.catalog import Catalog
 from execution_engine.kbase.workspace import Workspace
 from execution_engine.store.database import Document
 from execution_engine.store.dependencies import DependencyStore
-from execution_engine.store.schema import prepare
+from execution_engine.store.schema import is_prepared, prepare
 
 DATABASE = "database"
 _BELIEVED_SECONDS = 1.0
@@ -103,7 +103,8 @@ class Wellbeing:
     def _why_not_ready(self) -> str | None:
         try:
             with pymongo.timeout(_DATABASE_SECONDS):
-                prepare(self._engine.database)
+                if not is_prepared(self._engine.database):
+                    prepare(self._engine.database)
         except ConfigurationError as error:
             return error.message
         except PyMongoError as error:

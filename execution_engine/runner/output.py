@@ -53,6 +53,10 @@ def read_output(path: Path, limit: int) -> Output:
         return Output(missing=True)
     except OSError as error:
         return Output(problem=f"The app's output.json can't be read: {error}.")
+    return _parse(text)
+
+
+def _parse(text: bytes) -> Output:
     try:
         return _judge(json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_writable))
     except _Unfit as why:

@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
+from pymongo.errors import NetworkTimeout, OperationFailure
 
 Key = list[tuple[str, int]]
 _NEWEST: Key = [("created", DESCENDING), ("_id", DESCENDING)]
@@ -168,7 +168,15 @@ def ensure_indexes(database: Database[Any]) -> None:
     for collection in sorted({index.collection for index in INDEXES}):
         declared = [index for index in INDEXES if index.collection == collection]
         _drop_outdated(database[collection], declared)
-        database[collection].create_indexes([IndexModel(i.key, name=i.name, **i.options) for i in declared])
+        _build(database[collection], [IndexModel(i.key, name=i.name, **i.options) for i in declared])
+
+
+def _build(collection: Collection[Any], models: list[IndexModel]) -> None:
+    """Make the indexes; of many jobs that takes longer than one answer may, but goes on, so it is waited for."""
+    while True:
+        with contextlib.suppress(NetworkTimeout):
+            collection.create_indexes(models)
+            return
 
 
 def _drop_outdated(collection: Collection[Any], declared: list[Index]) -> None:

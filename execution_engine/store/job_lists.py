@@ -1,7 +1,7 @@
 """Reading jobs in order: by a named index, between two positions, and never more than was asked for."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -82,10 +82,12 @@ class JobLists:
     def __init__(self, database: Database[Document]) -> None:
         self._jobs = database.jobs
 
-    def read(self, query: Document, index: str, order: Order, limit: int, *, whole: bool) -> list[Document]:
-        """Up to ``limit`` jobs in order: records, or only what :meth:`Order.position` needs."""
-        fields = None if whole else {order.field: 1}
-        return list(self._find(query, index, order, fields).limit(limit).batch_size(limit))
+    def read(
+        self, query: Document, index: str, order: Order, limit: int, fields: Collection[str] | None
+    ) -> list[Document]:
+        """Up to ``limit`` jobs in order: whole records (None), or their ids and these fields."""
+        wanted = None if fields is None else dict.fromkeys(fields, 1)
+        return list(self._find(query, index, order, wanted).limit(limit).batch_size(limit))
 
     def nth(self, query: Document, index: str, order: Order, n: int) -> Position | None:
         """The position of the ``n``-th match, if there are so many; a query within the index reads its keys alone."""

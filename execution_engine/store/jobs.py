@@ -20,6 +20,8 @@ _IN_FLIGHT = dict.fromkeys(
 )
 BATCH_SECONDS = 25  # by itself the driver would try for two minutes, and its caller is gone by then
 
+SHOWN_RETRIES = 1_000
+
 
 class JobStore:
     """Reads and conditional writes of job records."""
@@ -104,9 +106,10 @@ class JobStore:
         return [job["_id"] for job in sorted(found, key=operator.itemgetter("batch_n"))]
 
     def retries_of(self, job_ids: Sequence[ObjectId]) -> dict[ObjectId, list[ObjectId]]:
-        """The retries of each of the jobs, oldest first."""
+        """The retries of each of the jobs, oldest first; of very many the newest, SHOWN_RETRIES in all."""
+        found = self._jobs.find({"retry_of": {"$in": list(job_ids)}}, {"retry_of": 1})
         retries: dict[ObjectId, list[ObjectId]] = {}
-        for job in self._jobs.find({"retry_of": {"$in": list(job_ids)}}, {"retry_of": 1}).sort("_id", 1):
+        for job in reversed(list(found.sort("_id", -1).limit(SHOWN_RETRIES))):
             retries.setdefault(job["retry_of"], []).append(job["_id"])
         return retries
 

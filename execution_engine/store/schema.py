@@ -15,6 +15,11 @@ VERSION = 1
 MIGRATIONS: dict[int, Callable[[Database[Any]], None]] = {}
 
 
+def is_prepared(database: Database[Any]) -> bool:
+    """Whether the database is of this version, as :func:`prepare` leaves it."""
+    return (database.schema.find_one({"_id": "version"}) or {}).get("n") == VERSION
+
+
 def prepare(database: Database[Any]) -> None:
     """Bring the database to this version and make sure of the indexes.
 

@@ -30,10 +30,11 @@ def test_without_its_key_a_token_is_lost() -> None:
     assert TokenCipher([NEW]).decrypt(b"no token at all") is None
 
 
-def test_credentials_are_derived_from_the_newest_key() -> None:
-    assert TokenCipher([NEW]).derivation_key == TokenCipher([NEW, OLD]).derivation_key
-    assert TokenCipher([NEW]).derivation_key != TokenCipher([OLD]).derivation_key
-    assert NEW.encode() not in TokenCipher([NEW]).derivation_key
+def test_credentials_are_derived_from_the_keys_newest_first() -> None:
+    (new,), (old,) = TokenCipher([NEW]).derivation_keys, TokenCipher([OLD]).derivation_keys
+    assert TokenCipher([NEW, OLD]).derivation_keys == [new, old]
+    assert new != old
+    assert NEW.encode() not in new
 
 
 def test_keys_come_from_a_file_one_a_line(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Lists are compared with what looking at every job finds, with bounds so small that every way of reading is taken."""
 
+import datetime as dt
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from execution_engine.core.states import FINAL
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import Admin
 from execution_engine.jobs.listing import list_jobs, merge, page, walk
-from execution_engine.store import recent
+from execution_engine.store import recent_fold
 
 NOTHING: frozenset[str] = frozenset()
 WORKSPACES = 12
@@ -27,13 +28,14 @@ def engine(real_database: Any, monkeypatch: pytest.MonkeyPatch) -> Engine:
     for module, name, value in (
         (merge, "FEW", 2),
         (page, "FEW", 2),
-        (merge, "_WALK_KEYS", 6),
+        (merge, "_PROBE_KEYS", 4),
+        (merge, "_WALK_KEYS", 8),
         (merge, "_FIRST_SLICE", 2),
         (merge, "_SLICE", 3),
-        (merge, "_SLICE_WINDOW", 4),
+        (merge, "_BORDER_WINDOW", 3),
         (walk, "FIRST_WINDOW", 3),
         (page, "MAX_KEYS", 40),
-        (recent, "_CHUNK", 7),
+        (recent_fold, "_CHUNK", 7),
     ):
         monkeypatch.setattr(module, name, value)
     return make_engine(real_database, KBase())
@@ -54,10 +56,9 @@ def fresh(engine: Engine) -> Callable[[random.Random], list[Document]]:
             engine.database.jobs.insert_many(jobs)
         if rng.random() < 0.9:
             folded = BASE + rng.randint(10, 40) * MINUTE
-            while engine.recent.fold(folded):
-                pass
+            fold_up_to(engine, folded)
             # What comes later bears a later time than the table knows of.
-            known = max(0, (folded - recent.MARGIN - BASE) // MINUTE + 1)
+            known = max(0, (folded - recent_fold.MARGIN - BASE) // MINUTE + 1)
             later = [make_job(rng, WORKSPACES, (known, 45)) for _ in range(rng.randint(0, 15))]
             if later:
                 engine.database.jobs.insert_many(later)
@@ -65,6 +66,12 @@ def fresh(engine: Engine) -> Callable[[random.Random], list[Document]]:
         return jobs
 
     return fill
+
+
+def fold_up_to(engine: Engine, at: dt.datetime) -> None:
+    fold = recent_fold.RecentFold(engine.database)
+    while fold.step(at):
+        pass
 
 
 def readable(engine: Engine, user: str) -> set[int]:
@@ -121,7 +128,7 @@ def test_cursors_stay_right_while_jobs_come_and_move(engine: Engine, fresh: Any,
             engine.database.jobs.replace_one({"_id": moved["_id"]}, ended)
             touched.add(moved["_id"])
         if rng.random() < 0.5:
-            engine.recent.fold(BASE + rng.randint(10, 60) * MINUTE)
+            fold_up_to(engine, BASE + rng.randint(10, 60) * MINUTE)
     assert len(listed) == len(set(listed)), "nothing twice"
     stayed = [job_id for job_id in before if job_id not in touched]
     assert [job_id for job_id in listed if job_id not in touched] == stayed, params

@@ -68,7 +68,7 @@ def seeded(mongod_url: str) -> Iterator[Database[Any]]:
 
 def engine_of(database: Database[Any]) -> Engine:
     everybody = dict.fromkeys(USERS, "w")
-    return make_engine(database, KBase(workspaces={wsid: everybody for wsid in range(1, WORKSPACES + 1)}))
+    return make_engine(database, KBase(workspaces=dict.fromkeys(range(1, WORKSPACES + 1), everybody)))
 
 
 def profiled(database: Database[Any], call: Callable[[], Any]) -> tuple[Any, list[Any]]:
@@ -125,7 +125,7 @@ def test_every_page_of_every_list_walks_an_index(
     params = {**SCOPES[scope], **FILTERS[filters], **order, "limit": LIMIT}
     engine = engine_of(seeded)
     for _ in range(3):
-        page, entries = profiled(seeded, lambda: list_jobs(engine, ALICE, params, NOTHING))  # noqa: B023  called at once
+        page, entries = profiled(seeded, lambda: list_jobs(engine, ALICE, params, NOTHING))
         for entry in entries:
             assert "COLLSCAN" not in entry["planSummary"], entry["command"]
             assert not entry.get("hasSortStage"), entry["command"]
@@ -188,7 +188,8 @@ LOOK_UPS: dict[str, Callable[[JobStore], Any]] = {
 
 @pytest.mark.parametrize("name", LOOK_UPS)
 def test_no_other_look_up_reads_all_jobs(seeded: Database[Any], name: str) -> None:
-    _, (entry,) = profiled(seeded, lambda: LOOK_UPS[name](JobStore(seeded)))
-    assert "COLLSCAN" not in entry["planSummary"]
+    _, entries = profiled(seeded, lambda: LOOK_UPS[name](JobStore(seeded)))
+    assert all("COLLSCAN" not in entry["planSummary"] for entry in entries)
     # Each waiting user costs a seek, each job in flight a key.
-    assert entry["keysExamined"] < JOBS / 2
+    assert 0 <= sum(entry["keysExamined"] for entry in entries) < JOBS / 2
+    assert entries

@@ -203,8 +203,7 @@ def test_jobs_with_filters(cli: Cli, engine: FakeEngine) -> None:
             "list_jobs",
             {
                 "status": ["completed", "error"],
-                "scope": "workspace",
-                "wsid": 5,
+                "wsids": [5],
                 "created_from": 1_777_593_600_000,
                 "sort": "created",
                 "order": "desc",
@@ -222,6 +221,36 @@ def test_all_pages_of_jobs(cli: Cli, engine: FakeEngine) -> None:
     engine.answers["list_jobs"] = lambda params: pages[params.get("cursor")]
     assert json.loads(cli("jobs", "--json").out) == {"jobs": [DONE], "next_cursor": "c1"}
     assert json.loads(cli("jobs", "--json", "--all-pages").out) == {"jobs": [DONE, FAILED | {"job_id": OTHER}]}
+
+
+def test_jobs_of_others_by_all_that_can_be_asked(cli: Cli, engine: FakeEngine) -> None:
+    engine.answers["list_jobs"] = {"jobs": []}
+    cli("jobs", "--all-users", "--of", "bob", "--words", "out of memory", "--app", "kb_a/", "--backend", "slurm")
+    cli(
+        "jobs",
+        "--scope",
+        "shared",
+        "--id",
+        "6b03511f",
+        "--client-group",
+        "njs",
+        "--ended-since",
+        "2026-05-01T00:00+00:00",
+    )
+    cli("jobs", "--shared", "--workspace", "5", "--workspace", "6")
+    order = {"sort": "created", "order": "desc", "limit": 20}
+    assert [params for _, params in engine.requests] == [
+        {"scope": "all", "user": "bob", "words": "out of memory", "app": "kb_a/", "backend": "slurm", **order},
+        {"scope": "shared", "job_id": "6b03511f", "client_group": "njs", "finished_from": 1_777_593_600_000, **order},
+        {"scope": "shared", "wsids": [5, 6], **order},
+    ]
+
+
+def test_a_search_that_stopped_is_not_taken_for_no_jobs(cli: Cli, engine: FakeEngine) -> None:
+    engine.answers["list_jobs"] = {"jobs": [], "next_cursor": "c1", "incomplete": 1}
+    done = cli("jobs", "--words", "rare")
+    assert done.out == ""
+    assert "stopped after reading many jobs, with 0 found; --all-pages searches all" in done.err
 
 
 def test_no_jobs(cli: Cli, engine: FakeEngine) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from store_engine import KBase, begin, finish, hand_out, person, record, running, submit
 
 from execution_engine.core.clock import from_ms, to_ms
-from execution_engine.core.errors import InvalidParams, WorkspaceNotFound, WorkspaceUnavailable
+from execution_engine.core.errors import InvalidParams, PermissionDenied, WorkspaceNotFound, WorkspaceUnavailable
 from execution_engine.jobs.control import cancel
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import Admin, User
@@ -22,7 +22,7 @@ ALICE, BOB, EVE = person("alice"), person("bob"), person("eve")
 NOTHING: frozenset[str] = frozenset()
 
 
-def ids(engine: Engine, user: User = ALICE, **params: Any) -> list[ObjectId]:
+def ids(engine: Engine, user: User = ALICE, /, **params: Any) -> list[ObjectId]:
     return [found.record["_id"] for found in list_jobs(engine, user, params, NOTHING).found]
 
 
@@ -132,6 +132,95 @@ def test_of_a_public_workspaces_jobs_strangers_see_the_records_alone(engine: Eng
     assert found.record["status"] == "error"
     assert not {"cause", "history", "host"} & found.record.keys()
     assert found.details == {}
+
+
+def test_shared_are_others_jobs_in_what_i_can_read(engine: Engine, kbase: KBase) -> None:
+    kbase.workspaces |= {8: {"carol": "a"}, 9: {"carol": "a", "bob": "r"}}
+    kbase.public.add(8)
+    hers, his = submit(engine, "carol", wsid=7), submit(engine, wsid=7)
+    elsewhere, public = submit(engine, "carol", wsid=9), submit(engine, "carol", wsid=8)
+    submit(engine)
+    assert ids(engine, BOB, scope="shared") == [elsewhere, his, hers]
+    assert ids(engine, person("carol"), scope="shared") == [his]
+    assert ids(engine, BOB, scope="shared", user="alice") == [his]
+    assert ids(engine, BOB, scope="shared", user="bob") == []
+    assert ids(engine, EVE, scope="shared") == [], "what is public is not shared with anybody"
+    assert ids(engine, EVE, wsid=8) == [public]
+
+
+def test_several_workspaces_in_one_list(engine: Engine, kbase: KBase) -> None:
+    kbase.workspaces[9] = {"carol": "a", "bob": "r"}
+    there, elsewhere = submit(engine, wsid=7), submit(engine, "carol", wsid=9)
+    assert ids(engine, BOB, wsids=[9, 7]) == [elsewhere, there]
+    assert ids(engine, BOB, wsid=7, wsids=[9], user="alice") == [there]
+    with pytest.raises(WorkspaceNotFound, match=r"There are no workspaces 4, 5, or you may not read them\."):
+        ids(engine, BOB, wsids=[4, 7, 5])
+
+
+def test_all_is_for_administrators(engine: Engine) -> None:
+    jobs = [submit(engine), submit(engine, "carol", wsid=7)]
+    ruth = person("ruth", Admin.READ)
+    assert ids(engine, ruth, scope="all", order="asc") == jobs
+    assert ids(engine, ruth, scope="all", user="carol") == jobs[1:]
+    assert ids(engine, ruth, scope="all", wsid=7) == jobs[1:]
+    with pytest.raises(PermissionDenied, match="The scope all is for administrators"):
+        ids(engine, ALICE, scope="all")
+
+
+def test_scopes_and_filters_that_contradict_each_other_are_refused(engine: Engine) -> None:
+    with pytest.raises(InvalidParams, match=r"params\.user is 'bob', but the scope mine has only the jobs of alice"):
+        ids(engine, ALICE, user="bob")
+    with pytest.raises(InvalidParams, match=r"params\.wsid does not go with the scope shared"):
+        ids(engine, ALICE, scope="shared", wsid=7)
+    with pytest.raises(InvalidParams, match=r"params\.words is 'it was an error'"):
+        ids(engine, ALICE, words="it was an error")
+
+
+@pytest.mark.parametrize("hidden", [{"words": "memory"}, {"client_group": "local"}, {"backend": "local"}])
+def test_a_filter_tells_no_more_than_a_public_record_shows(
+    engine: Engine, kbase: KBase, hidden: dict[str, str]
+) -> None:
+    kbase.public.add(7)
+    submit(engine, wsid=7)
+    ids(engine, BOB, wsid=7, **hidden)
+    with pytest.raises(PermissionDenied, match=rf"params\.{next(iter(hidden))} looks at what is not public"):
+        ids(engine, EVE, wsid=7, **hidden)
+
+
+def test_failed_jobs_are_found_by_the_words_of_their_error(engine: Engine) -> None:
+    job_id, credential = running(engine)
+    finish(
+        engine, job_id, credential, "error", cause={"code": "app_error", "message": "kb_megahit: Out of Memory (12)"}
+    )
+    stopped = submit(engine)
+    cancel(engine, ALICE, stopped, None)
+    assert ids(engine, words="megahit") == [job_id]
+    assert ids(engine, words="MEMORY, out!") == [job_id]
+    assert ids(engine, words="memory disk") == []
+    assert ids(engine, words="cancelled") == [stopped]
+    assert ids(engine, words="megahit", status=["terminated"]) == []
+
+
+def test_by_the_beginning_of_app_and_id(engine: Engine) -> None:
+    count, draw = submit(engine, app_id="sequence_tools/count"), submit(engine, app_id="sequence_tools/draw")
+    submit(engine, app_id="sequence_toolsX/count")
+    assert ids(engine, app="sequence_tools/") == [draw, count]
+    assert ids(engine, app="sequence_tools/", app_id="sequence_tools/draw") == [draw]
+    assert ids(engine, app="other", app_id="sequence_tools/draw") == []
+    assert ids(engine, app="nothing/") == []
+    assert ids(engine, job_id=str(count)) == [count]
+    assert count in ids(engine, job_id=str(count)[:8])
+    assert ids(engine, job_id="0" * 8) == []
+    assert ids(engine, BOB, job_id=str(count)) == []
+
+
+def test_while_the_workspace_is_down_the_own_list_goes_on(engine: Engine, kbase: KBase) -> None:
+    job_id = submit(engine, wsid=7)
+    kbase.down.add("workspace")
+    assert ids(engine, ALICE) == [job_id]
+    for params in ({"scope": "shared"}, {"wsid": 7}):
+        with pytest.raises(WorkspaceUnavailable):
+            ids(engine, ALICE, **params)
 
 
 def test_details_come_with_a_page(engine: Engine) -> None:

@@ -5,7 +5,7 @@ from bson import ObjectId
 from store_engine import METHOD, KBase, begin, finish, hand_out, person, record, running, submit
 
 from execution_engine.core.clock import now
-from execution_engine.core.errors import EngineError, JobNotFound, PermissionDenied, WorkspaceUnavailable
+from execution_engine.core.errors import EngineError, JobNotFound, PermissionDenied, WorkspaceUnavailable, WrongState
 from execution_engine.jobs.control import cancel, retry
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import Admin
@@ -178,5 +178,15 @@ def test_a_batch_is_shared_by_its_workspace_as_its_jobs_are(engine: Engine) -> N
 
 def test_a_batch_has_no_log(engine: Engine) -> None:
     batch_id, _ = batch_of(engine, 1)
-    with pytest.raises(JobNotFound):
+    with pytest.raises(WrongState, match=f"{batch_id} is a batch; ask for its jobs"):
         readable_job(engine, ALICE, batch_id)
+    with pytest.raises(JobNotFound):
+        readable_job(engine, EVE, batch_id)
+
+
+def test_of_very_many_retries_the_newest_are_shown(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("execution_engine.store.jobs.SHOWN_RETRIES", 3)
+    job_id = submit(engine)
+    retries = [ObjectId() for _ in range(5)]
+    engine.database.jobs.insert_many({"_id": retry, "retry_of": job_id, "user": "alice"} for retry in retries)
+    assert engine.jobs.retries_of([job_id]) == {job_id: retries[2:]}

@@ -7,22 +7,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hostile_requests import broken, junk, parameters
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from execution_engine.core.errors import InvalidParams, all_errors
 from execution_engine.rpc.kidl import parse_file
-from execution_engine.rpc.model import (
-    Function,
-    ListOf,
-    MappingOf,
-    Scalar,
-    Structure,
-    TupleOf,
-    Type,
-    Typedef,
-    Unspecified,
-)
+from execution_engine.rpc.model import Function, Structure
 from execution_engine.rpc.registry import Access, Policy, Registry
 from execution_engine.rpc.schema import DRAFT, parameter_schema
 from execution_engine.rpc.validation import Check, check_text
@@ -43,102 +34,12 @@ generated = settings(
 )
 
 
-def values(type_: Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one line for each kind
-    """Values that a type allows."""
-    match type_:
-        case Typedef():
-            return _named(type_)
-        case Scalar(kind="string"):
-            return st.text(max_size=20)
-        case Scalar(kind="int"):
-            return st.integers()
-        case Scalar():
-            return st.floats(allow_nan=False, allow_infinity=False)
-        case ListOf():
-            return st.lists(values(type_.item), max_size=3)
-        case MappingOf():
-            return st.dictionaries(values(type_.key), values(type_.value), max_size=3)
-        case TupleOf():
-            return st.tuples(*(values(item.type) for item in type_.items)).map(list)
-        case Structure():
-            return st.fixed_dictionaries(
-                {field.name: values(field.type) for field in type_.fields if not field.optional},
-                optional={field.name: values(field.type) for field in type_.fields if field.optional},
-            )
-        case Unspecified():
-            return junk()
-
-
-def _named(type_: Typedef) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one line for each annotation
-    limits = type_.annotations
-    if type_.name == "boolean":
-        return st.sampled_from([0, 1, True, False])
-    if limits.enum:
-        return st.sampled_from(limits.enum)
-    if limits.pattern:
-        strategy = st.from_regex(limits.pattern.removesuffix("$") + r"\Z")
-        return strategy.filter(lambda text: len(text) <= (limits.max_length or len(text)))
-    if limits.range and isinstance(type_.target, Scalar):
-        bounds = {"min_value": limits.range.low, "max_value": limits.range.high}
-        return st.integers(**bounds) if type_.target.kind == "int" else st.floats(**bounds)
-    if isinstance(type_.target, ListOf):
-        least = limits.min_items or 0
-        return st.lists(values(type_.target.item), min_size=least, max_size=max(3, least))
-    if limits.min_length or limits.max_length:
-        return st.text(min_size=limits.min_length or 0, max_size=min(limits.max_length or 20, 20))
-    return values(type_.target)
-
-
-ODD_TEXT = st.sampled_from(
-    ["\0", "\ud800", "\udfff\ud800", "$where", "a.b", "__proto__", "\u202e", "'; --", "../..", "\r\nX: y", "x" * 5000]
-)
-
-
-def junk() -> st.SearchStrategy[Any]:
-    """Any JSON value, the odd ones more often."""
-    text = ODD_TEXT | st.text(max_size=5)
-    numbers = st.integers() | st.integers(min_value=10**30, max_value=10**40) | st.sampled_from([5.0, -0.0, 1e308])
-    leaves = st.none() | st.booleans() | numbers | text
-    return st.recursive(
-        leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3), max_leaves=8
-    )
-
-
-def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every place in a value: the container and the key or index."""
-    items: list[tuple[Any, Any]] = list(
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
-    return [place for key, inner in items for place in [(value, key), *places(inner)]]
-
-
-@st.composite
-def broken(draw: st.DrawFn, function: Function) -> Any:
-    """Parameters that would be right but for one or two changes, or nothing like it."""
-    good = draw(values(function.parameters[0].type)) if function.parameters else {}
-    params = json.loads(json.dumps(good))
-    for _ in range(draw(st.integers(1, 2))):
-        act = draw(st.sampled_from(["replace", "remove", "add", "duplicate"]))
-        found = places(params)
-        if act == "add" or not found:
-            params[draw(ODD_TEXT | st.text(max_size=5))] = draw(junk())
-            continue
-        container, key = draw(st.sampled_from(found))
-        if act == "replace":
-            container[key] = draw(junk())
-        elif act == "remove" or isinstance(container, dict):
-            del container[key]
-        else:
-            container.extend([container[key]] * draw(st.sampled_from([1, 1001])))
-    return params
-
-
 @st.composite
 def calls(draw: st.DrawFn, *, wrong: bool) -> tuple[Function, Any]:
     function = draw(st.sampled_from(FUNCTIONS))
     if wrong:
-        return function, draw(broken(function))
-    return function, draw(values(function.parameters[0].type)) if function.parameters else {}
+        return function, draw(broken(parameters(function)))
+    return function, draw(parameters(function))
 
 
 def application() -> tuple[RpcApplication, list[str]]:

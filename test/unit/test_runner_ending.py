@@ -130,9 +130,9 @@ def test_what_the_engine_just_takes_is_no_problem(tmp_path: Path) -> None:
         nested = [{"a": nested}]
     result = [*nested, -(10**4300 - 1), 1e308]
     path = leave(tmp_path, {"result": result})
-    ending = ended_app(0, path, 1 << 20, "")
-    assert ending.params() == {"outcome": "completed", "output": result}
-    call = {"jsonrpc": "2.0", "id": 1, "method": "ExecutionEngine.finish_job", "params": ending.params()}
+    ended = ended_app(0, path, 1 << 20, "")
+    assert ended.params() == {"outcome": "completed", "output": result}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "ExecutionEngine.finish_job", "params": ended.params()}
     assert parse(encode(call), Limits().depth) == call
 
 

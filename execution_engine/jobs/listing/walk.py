@@ -5,7 +5,9 @@ rare: then the index is read in windows of so many keys each, and what has been 
 """
 
 from dataclasses import dataclass
+from itertools import islice
 
+from execution_engine.jobs.listing.matching import matcher
 from execution_engine.jobs.listing.plans import Plan
 from execution_engine.store.database import Document
 from execution_engine.store.job_lists import JobLists, Position
@@ -45,13 +47,14 @@ def walk(
     It ends with the last of them, with the last position, or with the budget, and always gets on.
     """
     jobs: list[Document] = []
+    fields = None if whole else {plan.order.field}
     if not plan.rest:
-        jobs = lists.read(plan.query(after, until), plan.index, plan.order, limit, whole=whole)
+        jobs = lists.read(plan.query(after, until), plan.index, plan.order, limit, fields)
         return Stretch(jobs, plan.order.position(jobs[-1]) if len(jobs) == limit else None)
     window = max(1, min(window, budget.left))
     while True:
         edge = _edge(lists, plan, window, after, until)
-        jobs += lists.read(plan.query(after, edge or until), plan.index, plan.order, limit - len(jobs), whole=whole)
+        jobs += lists.read(plan.query(after, edge or until), plan.index, plan.order, limit - len(jobs), fields)
         if len(jobs) == limit:
             return Stretch(jobs, plan.order.position(jobs[-1]))
         if edge is None:
@@ -61,6 +64,39 @@ def walk(
         if budget.left <= 0:
             return Stretch(jobs, after)
         window = min(window * _GROWTH, budget.left)
+
+
+def sift(
+    lists: JobLists,
+    plan: Plan,
+    budget: Budget,
+    limit: int,
+    *,
+    after: Position | None,
+    until: Position | None = None,
+    window: int,
+) -> Stretch:
+    """As :func:`walk`, for positions; but what the index's order does not answer is checked here.
+
+    Of many workspaces that is faster: MongoDB takes longer to prepare a condition with ten thousand numbers, or to find
+    a window's end first, than to send some hundred keys.
+    """
+    jobs: list[Document] = []
+    accepts = matcher(plan.rest)
+    fields = {plan.order.field, *(name for condition in plan.rest for name in condition)}
+    while True:
+        window = max(1, min(window, budget.left))
+        rows = lists.read(plan.keys(after, until, exact=True), plan.index, plan.order, window, fields)
+        budget.left -= len(rows)
+        jobs += islice(filter(accepts, rows), limit - len(jobs))
+        if len(jobs) == limit:
+            return Stretch(jobs, plan.order.position(jobs[-1]))
+        if len(rows) < window:
+            return Stretch(jobs, None)
+        after = plan.order.position(rows[-1])
+        if budget.left <= 0:
+            return Stretch(jobs, after)
+        window *= _GROWTH
 
 
 def _edge(lists: JobLists, plan: Plan, window: int, after: Position | None, until: Position | None) -> Position | None:
