@@ -53,6 +53,16 @@ def test_what_the_app_is_given(engine: RunnerEngine, app: Start, start_runner: S
         ("kill -11 $$", "app_error", "The app was ended by signal 11 (SIGSEGV)."),
         ("true", "app_no_output", "The app ended without saying an error, but it left no output.json."),
         ("echo nonsense > output.json", "app_bad_output", "The app's output.json is no JSON: Expecting value: line 1"),
+        (
+            """echo '{"result":[1e400]}' > output.json""",
+            "app_bad_output",
+            "The app's output.json has the number 1e400, which is beyond what a double can hold.",
+        ),
+        (
+            """python3 -c 'print("{\\"result\\":" + "[" * 250 + "]" * 250 + "}")' > output.json""",
+            "app_bad_output",
+            "The app's output.json nests its result too deeply: at most 188",
+        ),
         ("""echo '{"error":{"message":"no such genome"}}' > output.json; exit 1""", "app_error", "no such genome"),
         (
             """printf '{"result":["%0200000d"]}' 1 > output.json""",
