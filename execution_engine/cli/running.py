@@ -40,22 +40,30 @@ def run(data: Path, wishes: Wishes, *, allow_remote: bool, demo: bool) -> Exit:
         if left := end_leftovers(folder):
             note(f"Ended what a killed run had left behind: {', '.join(left)}.")
         plan = make_plan(folder, wishes)
-        if not (allow_remote or is_loopback(plan.settings.host)):
-            raise click.UsageError(
-                f"{plan.settings.host} can be reached from other machines, and whoever reaches this engine and has a "
-                "token runs programs here. If that is meant, add --allow-remote."
-            )
-        # What the processes would complain about in their logs is better said here.
-        load_cipher(plan.settings.token_key_file)
-        build_backends(plan.settings)
-        print(f"Execution Engine {__version__}, data in {folder}")
         try:
-            _supervise(plan, demo=demo)
-        except StartFailed as error:
-            complain(str(error))
-            return Exit.JOB_ERROR
-        print(f"Stopped. All jobs and logs are kept in {folder}.")
-        return Exit.OK
+            return _run_plan(plan, allow_remote=allow_remote, demo=demo)
+        finally:
+            if plan.mongod:
+                plan.mongod.remove_socket_folder()
+
+
+def _run_plan(plan: Plan, *, allow_remote: bool, demo: bool) -> Exit:
+    if not (allow_remote or is_loopback(plan.settings.host)):
+        raise click.UsageError(
+            f"{plan.settings.host} can be reached from other machines, and whoever reaches this engine and has a "
+            "token runs programs here. If that is meant, add --allow-remote."
+        )
+    # What the processes would complain about in their logs is better said here.
+    load_cipher(plan.settings.token_key_file)
+    build_backends(plan.settings)
+    print(f"Execution Engine {__version__}, data in {plan.folder}")
+    try:
+        _supervise(plan, demo=demo)
+    except StartFailed as error:
+        complain(str(error))
+        return Exit.JOB_ERROR
+    print(f"Stopped. All jobs and logs are kept in {plan.folder}.")
+    return Exit.OK
 
 
 def _supervise(plan: Plan, *, demo: bool) -> None:

@@ -1,6 +1,7 @@
 """The embedded database: a real mongod, one node, reachable only through a Unix socket in a private folder."""
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -21,6 +22,8 @@ MINIMUM_VERSION = (6, 0)
 REPLICA_SET = "rs0"
 SOCKET_NAME = "mongod.sock"
 SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path without its final zero
+# Drivers lower the case of a member's name, and to mongod a comma or a colon in it ends the name.
+SOCKET_PATH_CHARACTERS = re.compile(r"[a-z0-9/._ -]+")
 CACHE_GB = "1"  # a ceiling, not a reservation
 OPLOG_MB = "512"
 PORT = "27017"  # names nothing: there is no TCP listener
@@ -120,6 +123,10 @@ class Mongod:
             *("--setParameter", "diagnosticDataCollectionEnabled=false", "--quiet"),
         ]
 
+    def remove_socket_folder(self) -> None:
+        """Leaves no socket behind, which may be outside of the data folder; only after the server ended."""
+        shutil.rmtree(self.socket.parent, ignore_errors=True)
+
     def ready(self) -> bool:
         """Whether the server takes writes; configures its replica set where that is what it waits for.
 
@@ -174,28 +181,40 @@ def _refuse_locked(database_folder: Path) -> None:
 
 
 def _socket_folder(folder: Path) -> Path:
-    """A 0700 folder for the socket: ``folder``/run, or a short one elsewhere, remembered, if that path is too long."""
+    """A 0700 folder for the socket: ``folder``/run, or one elsewhere if a socket there could not be used.
+
+    The one elsewhere has its name from ``folder``, so that it is found again and the server keeps its name.
+    """
     inside = folder / "run"
-    if _short_enough(inside):
+    if _can_hold_socket(inside):
         inside.mkdir(mode=0o700, exist_ok=True)
         inside.chmod(0o700)
         return inside
-    note = folder / "socket-folder"
-    if note.exists() and _is_private(Path(note.read_text())):
-        return Path(note.read_text())
-    for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp below
-        if parent and os.access(parent, os.W_OK) and _short_enough(Path(parent) / "ee-mongod-12345678"):
-            short = Path(tempfile.mkdtemp(prefix="ee-mongod-", dir=parent))
-            note.write_text(str(short))
-            return short
+    name = "ee-mongod-" + hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:12]
+    for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - closed to others
+        if parent and os.access(parent, os.W_OK) and _can_hold_socket(Path(parent) / f"{name}-12345678"):
+            return _private_folder(Path(parent), name)
     raise ConfigurationError(
-        f"The path of {folder} is too long for a socket ({SOCKET_PATH_BYTES} bytes at most), and no shorter folder for "
-        "temporary files can be written. Choose a shorter data folder with --data or EE_DATA."
+        f"The path of {folder} can't be that of a socket ({SOCKET_PATH_BYTES} bytes at most, small letters, digits, and "
+        ". _ - and blanks), and there is no folder for temporary files that can. Choose another data folder with --data "
+        "or EE_DATA."
     )
 
 
-def _short_enough(folder: Path) -> bool:
-    return len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_BYTES
+def _can_hold_socket(folder: Path) -> bool:
+    path = str(folder / SOCKET_NAME)
+    return len(os.fsencode(path)) <= SOCKET_PATH_BYTES and SOCKET_PATH_CHARACTERS.fullmatch(path) is not None
+
+
+def _private_folder(parent: Path, name: str) -> Path:
+    """The folder of the name, made if missing; one with a longer name if that one is not ours alone."""
+    folder = parent / name
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if not _is_private(folder):
+            return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
+    return folder
 
 
 def _is_private(folder: Path) -> bool:

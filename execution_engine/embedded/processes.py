@@ -1,6 +1,7 @@
 """Child processes of the supervisor: started in a group of their own, watched, ended with all of their descendants."""
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 from execution_engine.embedded import child_exec
 
 NOTE_NAME = "children.json"
+_PRIVATE = functools.partial(os.open, mode=0o600)
 LOG_BYTES = 10 * 1024 * 1024  # a log keeps between one and two times this
 
 
@@ -36,7 +38,9 @@ class RunningChild:
     def __init__(self, child: Child, log: Path) -> None:
         """Starts it. Must run in the main thread: when the thread that started it ends, the child is told to stop."""
         shim = [sys.executable, "-I", "-S", child_exec.__file__, str(os.getpid())]
-        with log.open("ab") as output:
+        with open(log, "ab", opener=_PRIVATE) as output:  # noqa: PTH123 - Path.open takes no opener
+            os.fchmod(output.fileno(), 0o600)  # one of an earlier version may be open to the accounts of apps
+            self._log_start = output.tell()
             self.process = subprocess.Popen(
                 [*shim, *child.command],
                 stdin=subprocess.DEVNULL,
@@ -81,9 +85,11 @@ class RunningChild:
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     def log_tail(self, lines: int = 40) -> str:
-        """The last lines of its log, for a message."""
+        """The last lines of what it wrote to its log, for a message; not what an earlier process wrote there."""
         with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - 10_000))
+            size = self.log.stat().st_size
+            start = self._log_start if self._log_start <= size else 0  # the log was cut meanwhile
+            file.seek(max(start, size - 10_000))
             return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
 
 
@@ -93,7 +99,10 @@ def bound_log(log: Path, limit: int = LOG_BYTES) -> None:
     The writer goes on in the same file, which it has open for appending: no child has to know.
     """
     if log.exists() and log.stat().st_size > limit:
-        shutil.copyfile(log, log.with_name(log.name + ".1"))
+        aside = log.with_name(log.name + ".1")
+        aside.unlink(missing_ok=True)
+        with log.open("rb") as source, open(aside, "xb", opener=_PRIVATE) as target:  # noqa: PTH123 - as above
+            shutil.copyfileobj(source, target)
         os.truncate(log, 0)
 
 

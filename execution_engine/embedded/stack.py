@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pymongo
 from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
 
 from execution_engine import programs
 from execution_engine.core.errors import ConfigurationError
@@ -53,9 +53,7 @@ def _prepare_database(plan: Plan) -> None:
         try:
             client.admin.command("ping")
         except PyMongoError as error:
-            nodes = ", ".join(
-                f"{host}:{port}" if port else host for host, port in parse_uri(plan.settings.mongo_url)["nodelist"]
-            )
+            nodes = unquote(urlsplit(plan.settings.mongo_url).netloc.rpartition("@")[2])
             raise ConfigurationError(f"The MongoDB that mongo-url names ({nodes}) can't be used: {error}") from error
         if plan.settings.embedded_services:
             bootstrap(client[DATABASE_NAME], plan.folder)

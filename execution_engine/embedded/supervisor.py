@@ -167,4 +167,6 @@ def _stop_signals() -> tuple[signal.Signals, ...]:
 
 
 def _complaint(running: RunningChild, what: str) -> str:
-    return f"{running.child.name} {what}. The end of its log, {running.log}:\n{running.log_tail()}"
+    if not (tail := running.log_tail()):
+        return f"{running.child.name} {what}. It wrote nothing to its log, {running.log}."
+    return f"{running.child.name} {what}. The end of its log, {running.log}:\n{tail}"

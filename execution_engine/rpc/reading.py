@@ -43,7 +43,9 @@ def read_body(environ: Environ, limits: Limits) -> Body:
         InvalidRequest: the body did not arrive whole.
     """
     raw = _read(environ, limits)
-    return Body(parse(raw, limits.depth), len(raw), b"\\u" in raw and _ODD_ESCAPE.search(raw) is not None)
+    # To look for one byte is much faster than to look for two.
+    odd_text = b"\\" in raw and _ODD_ESCAPE.search(raw) is not None
+    return Body(parse(raw, limits.depth), len(raw), odd_text)
 
 
 def too_large(size: int | None, limit: int) -> BodyTooLarge:

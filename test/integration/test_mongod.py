@@ -3,6 +3,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,8 +70,15 @@ def test_a_moved_data_folder_works_at_its_new_place(tmp_path: Path) -> None:
         assert client.admin.command("hello")["hosts"] == [str(mongod.socket)]
 
 
-def test_a_path_too_long_for_a_socket_gets_a_short_one_that_stays(tmp_path: Path) -> None:
-    folder = tmp_path / ("long" * 30)
+def test_blanks_in_the_path_do_no_harm(tmp_path: Path) -> None:
+    with running(tmp_path / "my data" / "mongo") as (mongod, client, _):
+        assert mongod.socket.is_relative_to(tmp_path)
+        client.example.jobs.insert_one({})
+
+
+@pytest.mark.parametrize("name", ["long" * 30, "My Projects", "data,more:ä%20"], ids=["long", "capitals", "others"])
+def test_a_path_that_can_not_be_a_sockets_gets_another_one_that_stays(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
     sockets = []
     for _ in range(2):
         with running(folder) as (mongod, client, _):
@@ -78,9 +86,31 @@ def test_a_path_too_long_for_a_socket_gets_a_short_one_that_stays(tmp_path: Path
             assert len(bytes(mongod.socket)) <= SOCKET_PATH_BYTES
             assert stat.S_IMODE(mongod.socket.parent.stat().st_mode) == 0o700
             sockets.append(mongod.socket)
+            mongod.remove_socket_folder()
+            assert not mongod.socket.parent.exists()
     assert sockets[0] == sockets[1]
-    sockets[0].parent.chmod(0o755)
-    assert Mongod.in_folder(folder, find_mongod()).socket != sockets[0], "a folder that others can enter is not used"
+
+
+def test_a_folder_for_sockets_that_others_can_enter_is_not_used(tmp_path: Path) -> None:
+    first = Mongod.in_folder(tmp_path / "Data", find_mongod())
+    first.socket.parent.chmod(0o755)
+    second = Mongod.in_folder(tmp_path / "Data", find_mongod())
+    assert second.socket.parent != first.socket.parent
+    assert stat.S_IMODE(second.socket.parent.stat().st_mode) == 0o700
+    for mongod in (first, second):
+        mongod.remove_socket_folder()
+
+
+def test_a_folder_for_temporary_files_with_capitals_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, variable in (("Run", "XDG_RUNTIME_DIR"), ("Temp", "TMPDIR")):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(variable, str(tmp_path / name))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    mongod = Mongod.in_folder(tmp_path / "Data", find_mongod())
+    assert mongod.socket.parent.parent == Path("/tmp")
+    mongod.remove_socket_folder()
 
 
 def test_a_folder_in_use_is_refused_with_the_process(tmp_path: Path) -> None:

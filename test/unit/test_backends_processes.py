@@ -57,6 +57,16 @@ def test_processes_are_found_by_their_tag_with_descendants_that_dropped_it(start
     assert list(processes.of_tags([TAG, OTHER])) == [OTHER]
 
 
+def test_one_that_is_killed_but_did_not_end_yet_is_left(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = start(TAG)
+    looks = iter([{TAG: {process.pid}}])
+    with monkeypatch.context() as ending:
+        ending.setattr(processes, "of_tags", lambda _: next(looks, {}))  # its environment went first
+        ending.setattr(os, "kill", lambda *_: None)
+        assert processes.kill_all([TAG, OTHER]) == {TAG}
+    assert processes.kill_all([TAG]) == set()
+
+
 def test_a_zombie_is_nobody(start: Start) -> None:
     process = start(TAG, "sleep", "600")
     process.kill()

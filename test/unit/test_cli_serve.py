@@ -1,13 +1,21 @@
 import os
 import sys
 import types
+from pathlib import Path
 
 import click.testing
 import pytest
 
 from execution_engine.cli.serve import serve
 from execution_engine.core.errors import ConfigurationError
+from execution_engine.store.tokens import new_key
 from execution_engine.wsgi import GIVE_UP, application
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KB_DEPLOYMENT_CONFIG", raising=False)
+    monkeypatch.setenv("EE_TOKEN_KEY", new_key())
 
 
 @pytest.mark.parametrize(
@@ -21,6 +29,21 @@ def test_a_part_takes_the_place_of_the_command(monkeypatch: pytest.MonkeyPatch, 
     [[path, *command]] = became
     assert path == command[0] == sys.executable
     assert command[-1] == argument
+
+
+@pytest.mark.parametrize("program", ["web", "dispatcher"])
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("token-key-file = /nowhere", r"The key file /nowhere \(token-key-file\) can't be read"), ("prot = 1", "port")],
+)
+def test_a_wrong_setting_is_said_before_the_part_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, text: str, complaint: str
+) -> None:
+    (tmp_path / "deploy.cfg").write_text(f"[execution_engine]\n{text}\n")
+    monkeypatch.setenv("KB_DEPLOYMENT_CONFIG", str(tmp_path / "deploy.cfg"))
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it must not run"))
+    with pytest.raises(ConfigurationError, match=complaint):
+        click.testing.CliRunner().invoke(serve, [program], catch_exceptions=False)
 
 
 def test_a_wrong_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

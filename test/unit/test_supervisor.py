@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -187,6 +188,32 @@ def test_a_child_that_ends_at_once_is_a_failed_start_that_shows_its_log(tmp_path
     assert "web ended at once (exit code 3)" in str(failure.value)
     assert str(tmp_path / "logs" / "web.log") in str(failure.value)
     assert "no such setting: colour" in str(failure.value)
+
+
+def test_a_failed_start_shows_nothing_of_earlier_ones(tmp_path: Path) -> None:
+    def failure_of(code: str) -> str:
+        with Supervisor(tmp_path, print) as supervisor, pytest.raises(StartFailed) as failure:
+            supervisor.start(Child("web", [sys.executable, "-c", code], lambda: False))
+        return str(failure.value)
+
+    assert "the disk is full" in failure_of("import sys; sys.exit('the disk is full')")
+    second = failure_of("import sys; sys.exit('no such setting')")
+    assert second.endswith(f"The end of its log, {tmp_path}/logs/web.log:\nno such setting")
+    assert failure_of("raise SystemExit(3)").endswith(f"It wrote nothing to its log, {tmp_path}/logs/web.log.")
+    assert "the disk is full" in (tmp_path / "logs" / "web.log").read_text()
+
+
+def test_logs_are_closed_to_other_accounts(tmp_path: Path, diary: Diary) -> None:
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "web.log"
+    log.touch(mode=0o644)
+    with Supervisor(tmp_path, print) as supervisor:
+        supervisor.start(diary.child("web"))
+        supervisor.start(diary.child("dispatcher"))
+    log.write_text("x" * 20)
+    bound_log(log, limit=10)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in log.parent.iterdir()}
+    assert modes == {"web.log": 0o600, "web.log.1": 0o600, "dispatcher.log": 0o600}
 
 
 def test_a_program_that_is_not_there_is_a_failed_start_that_names_it(tmp_path: Path) -> None:

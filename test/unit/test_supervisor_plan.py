@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import socket
@@ -11,7 +12,7 @@ from cryptography.fernet import Fernet
 
 from execution_engine.core.errors import ConfigurationError
 from execution_engine.embedded import stack
-from execution_engine.embedded.folder import data_folder
+from execution_engine.embedded.folder import LOCK_NAME, data_folder
 from execution_engine.embedded.plan import Plan, Wishes, make_plan
 from execution_engine.embedded.ports import is_loopback, usable_port
 from execution_engine.embedded.stack import endpoints
@@ -156,8 +157,31 @@ def test_a_data_folder_is_held_by_one(tmp_path: Path) -> None:
         assert folder.is_dir()
         with pytest.raises(ConfigurationError, match=rf"\(process {os.getpid()}\) already runs on {folder}"):
             data_folder(folder).__enter__()
+        assert (folder / LOCK_NAME).exists(), "the refused one left it alone"
     with data_folder(tmp_path / "a" / "b"):
         pass
+    assert list(folder.iterdir()) == []
+
+
+def test_a_lock_that_its_holder_has_just_removed_is_not_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, flock = tmp_path / LOCK_NAME, fcntl.flock
+    tries = []
+
+    def slow_flock(descriptor: int, operation: int) -> None:
+        if not tries:
+            lock.unlink()
+        tries.append(descriptor)
+        flock(descriptor, operation)
+
+    with monkeypatch.context() as race:
+        race.setattr(fcntl, "flock", slow_flock)
+        held = data_folder(tmp_path)
+        held.__enter__()
+    assert len(tries) == 2
+    assert lock.read_text() == f"{os.getpid()}\n"
+    with pytest.raises(ConfigurationError, match="already runs"):
+        data_folder(tmp_path).__enter__()
+    held.__exit__(None, None, None)
 
 
 def test_only_a_server_that_does_not_fail_counts_as_ready(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,18 +48,23 @@ def of_tags(tags: Collection[str]) -> dict[str, set[int]]:
 def kill_all(tags: Collection[str]) -> set[str]:
     """Kills whatever runs of these tags; returns those of which something is left, for instance waiting for a disk.
 
-    Goes on while processes are found, since one may have forked between the look and the kill.
+    Goes on while processes are found, since one may have forked between the look and the kill, and until the killed
+    ones have ended: one that is just ending has no environment any more, but may still hold files and locks.
     """
+    ending: dict[tuple[int, str], str] = {}
     for seconds in _KILL_ROUND_SECONDS:
         found = of_tags(tags)
-        if not found:
+        for tag, pids in found.items():
+            ending |= {(pid, fields[19]): tag for pid in pids if (fields := _stat(pid))}
+        ending = {process: tag for process, tag in ending.items() if _lives(*process)}
+        if not found and not ending:
             return set()
         for pid in set[int]().union(*found.values()):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        tags = list(found)
+        tags = found.keys() | ending.values()
         time.sleep(seconds)
-    return set(of_tags(tags))
+    return of_tags(tags).keys() | {tag for process, tag in ending.items() if _lives(*process)}
 
 
 def terminate(groups: Mapping[str, int]) -> None:
@@ -72,6 +77,11 @@ def terminate(groups: Mapping[str, int]) -> None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if os.getpgid(pid) == groups[tag]:
                     os.kill(pid, signal.SIGTERM)
+
+
+def _lives(pid: int, start_time: str) -> bool:
+    fields = _stat(pid)
+    return bool(fields) and fields[0] not in "ZX" and fields[19] == start_time
 
 
 def _tag(pid: int) -> bytes | None:
