@@ -55,6 +55,7 @@ def mongod_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+        mongod.remove_socket_folder()
 
 
 @pytest.fixture

@@ -56,8 +56,8 @@ def check(settings: Settings, source: str) -> None:
     _check_mongo_url(settings.mongo_url, f"{source}[{SECTION}] mongo-url")
     if not _DATABASE_NAME.fullmatch(settings.mongo_database) or settings.mongo_database in _DATABASES_OF_MONGODB:
         raise ConfigurationError(
-            f"{source}[{SECTION}] mongo-database is {settings.mongo_database!r}; expected a name of at most 63 letters, "
-            f"digits, _ and -, and none of {', '.join(_DATABASES_OF_MONGODB)}."
+            f"{source}[{SECTION}] mongo-database is {settings.mongo_database!r}; expected a name of at most 63 "
+            f"letters, digits, _ and -, and none of {', '.join(_DATABASES_OF_MONGODB)}."
         )
     if settings.log_level.upper() not in LOG_LEVELS:
         raise ConfigurationError(

@@ -195,9 +195,9 @@ def _socket_folder(folder: Path) -> Path:
         if parent and os.access(parent, os.W_OK) and _can_hold_socket(Path(parent) / f"{name}-12345678"):
             return _private_folder(Path(parent), name)
     raise ConfigurationError(
-        f"The path of {folder} can't be that of a socket ({SOCKET_PATH_BYTES} bytes at most, small letters, digits, and "
-        ". _ - and blanks), and there is no folder for temporary files that can. Choose another data folder with --data "
-        "or EE_DATA."
+        f"No socket can be in {folder}: its path must have at most {SOCKET_PATH_BYTES} bytes, all of them small "
+        "letters, digits, blanks or one of / . _ -, and no folder for temporary files has such a path. Choose another "
+        "data folder with --data or EE_DATA."
     )
 
 

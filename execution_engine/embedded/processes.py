@@ -38,7 +38,7 @@ class RunningChild:
     def __init__(self, child: Child, log: Path) -> None:
         """Starts it. Must run in the main thread: when the thread that started it ends, the child is told to stop."""
         shim = [sys.executable, "-I", "-S", child_exec.__file__, str(os.getpid())]
-        with open(log, "ab", opener=_PRIVATE) as output:  # noqa: PTH123 - Path.open takes no opener
+        with open(log, "ab", opener=_PRIVATE) as output:
             os.fchmod(output.fileno(), 0o600)  # one of an earlier version may be open to the accounts of apps
             self._log_start = output.tell()
             self.process = subprocess.Popen(
@@ -101,7 +101,7 @@ def bound_log(log: Path, limit: int = LOG_BYTES) -> None:
     if log.exists() and log.stat().st_size > limit:
         aside = log.with_name(log.name + ".1")
         aside.unlink(missing_ok=True)
-        with log.open("rb") as source, open(aside, "xb", opener=_PRIVATE) as target:  # noqa: PTH123 - as above
+        with log.open("rb") as source, open(aside, "xb", opener=_PRIVATE) as target:
             shutil.copyfileobj(source, target)
         os.truncate(log, 0)
 

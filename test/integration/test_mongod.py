@@ -34,6 +34,7 @@ def running(folder: Path) -> Iterator[tuple[Mongod, Any, "subprocess.Popen[bytes
     finally:
         process.terminate()
         process.wait()
+        mongod.remove_socket_folder()
 
 
 def test_it_is_a_replica_set_of_one_behind_a_private_socket(tmp_path: Path) -> None:
@@ -86,8 +87,7 @@ def test_a_path_that_can_not_be_a_sockets_gets_another_one_that_stays(tmp_path: 
             assert len(bytes(mongod.socket)) <= SOCKET_PATH_BYTES
             assert stat.S_IMODE(mongod.socket.parent.stat().st_mode) == 0o700
             sockets.append(mongod.socket)
-            mongod.remove_socket_folder()
-            assert not mongod.socket.parent.exists()
+        assert not mongod.socket.parent.exists()
     assert sockets[0] == sockets[1]
 
 

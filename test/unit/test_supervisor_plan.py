@@ -165,7 +165,7 @@ def test_a_data_folder_is_held_by_one(tmp_path: Path) -> None:
 
 def test_a_lock_that_its_holder_has_just_removed_is_not_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock, flock = tmp_path / LOCK_NAME, fcntl.flock
-    tries = []
+    tries: list[int] = []
 
     def slow_flock(descriptor: int, operation: int) -> None:
         if not tries:
