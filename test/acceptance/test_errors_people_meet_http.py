@@ -15,6 +15,8 @@ METHOD_NAME = (
     "a string of at most 200 characters matching ^[A-Za-z][A-Za-z0-9_]*\\.[A-Za-z_][A-Za-z0-9_]*$ "
     "(method_name: What is run: module.function)"
 )
+WSID = "an integer from 1 to 9007199254740991 (wsid: A KBase workspace (Narrative) number)"
+JOB_ID = "a string matching ^[0-9a-f]{24}$ (job_id: 24 hexadecimal digits; ids sort by age)"
 FUNCTIONS = "bulky, count, fail, greedy, identity, missing_program, plain_file, stubborn, write"
 
 
@@ -61,14 +63,12 @@ def test_unknown_job(stack: Stack, method: str) -> None:
         (
             "run_job",
             {"method": "drill.count", "wsid": "3"},
-            "params.wsid: expected an integer from 1 to 9007199254740991 (wsid: A KBase workspace (Narrative) number), "
-            "found '3'",
+            f"params.wsid: expected {WSID}, found '3'",
         ),
         (
             "check_job",
             {"job_id": "x"},
-            "params.job_id: expected a string matching ^[0-9a-f]{24}$ "
-            "(job_id: 24 hexadecimal digits; ids sort by age), found 'x'",
+            f"params.job_id: expected {JOB_ID}, found 'x'",
         ),
         ("list_jobs", {"limit": 0}, "params.limit: expected an integer from 1 to 1000, found 0"),
     ],
@@ -147,12 +147,15 @@ def test_app_ends_without_a_word(drills: Stack) -> None:
 
 def test_output_too_large(drills: Stack) -> None:
     cause = cause_of(finished(drills, "drill.bulky", {"characters": 15_000_000}))
-    assert (cause["code"], cause["message"], cause["advice"]) == (
-        "output_too_large",
-        "The app's output has 15,000,004 bytes, and at most 15,000,000 are taken: save large results as an object or "
-        "a file, and return a reference.",
-        "Let the app save large results as workspace objects and return their references.",
-    )
+    assert cause == {
+        "code": "output_too_large",
+        "message": (
+            "The app's output has 15,000,004 bytes, and at most 15,000,000 are taken: save large results as an object "
+            "or a file, and return a reference."
+        ),
+        "advice": "Let the app save large results as workspace objects and return their references.",
+        "exit_code": 0,
+    }
 
 
 def test_largest_output_is_taken(drills: Stack) -> None:

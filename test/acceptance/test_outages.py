@@ -1,12 +1,9 @@
 """What the engine depends on is away: the answer names it, and what can go on goes on."""
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from test.apps.registration import register_test_apps
 from test.conftest import Stack, free_port
 
 

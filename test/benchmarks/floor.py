@@ -27,6 +27,7 @@ FLOOR_PATH = "/floor"
 FLOOR_DATABASE = "bench_floor"
 SMALL_PATH = "/small"
 SMALL_DATABASE = "bench_small"
+SHOWN = ("user", "method", "status", "service_ver", "client_group", "requirements", "created", "updated", "finished")
 SPEC = """
 module Floor {
   typedef structure { string job_id; } find_params;
@@ -63,8 +64,8 @@ def _floor() -> Registry:
         return str(os.getpid())
 
     def find_one(_: None, params: Document) -> Document:
-        job = jobs.find_one({"_id": ObjectId(params["job_id"])}, {"history": 0, "attempt": 0}) or {}
-        return with_ms(job | {"_id": str(job["_id"])})
+        job = jobs.find_one({"_id": ObjectId(params["job_id"])}) or {}
+        return with_ms({name: job[name] for name in SHOWN})
 
     def insert_two(_: None, __: Document) -> str:
         job, payload = example()

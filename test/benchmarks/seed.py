@@ -126,6 +126,15 @@ class Seeder:
             end = str(old["_id"])[24:]
             yield from (old | {"_id": f"{new}{end}"} for new in fresh)
 
+    def first_page(self) -> None:
+        """A page of jobs that are younger than all others, as a user has them who works right now."""
+        for _ in range(10):
+            self.ended()
+            self.ended()
+            self.running()
+            self.running()
+            self.waiting()
+
     def log(self, job_id: ObjectId, count: int, lines: list[str]) -> None:
         """Give the job a log of ``count`` lines, chunk by chunk the same ``lines``."""
         held = [Line(line, "stdout", to_ms(now())) for line in lines]

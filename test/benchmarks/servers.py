@@ -24,6 +24,11 @@ from execution_engine.embedded.services import DATABASE_NAME
 HERE = Path(__file__).parent
 APPS = HERE / "apps"
 START_SECONDS = 60
+# All clients are the same user, who would be told to wait otherwise.
+SETTINGS = """
+[execution_engine]
+max-heavy-calls = 100
+"""
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = START_SECONDS) -> Any:
@@ -48,7 +53,9 @@ class Servers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.plan: Plan = make_plan(folder, Wishes(port=0))
+        settings = folder / "benchmark.cfg"
+        settings.write_text(SETTINGS)
+        self.plan: Plan = make_plan(folder, Wishes(port=0, config_file=str(settings)))
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @property

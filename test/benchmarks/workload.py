@@ -86,6 +86,7 @@ def fill(servers: Servers, turns: int) -> Seeded:
         seeders.append(Seeder(build_engine(settings, database, cipher), tokens["alice"]))
     seeder, small, _ = seeders
     small.copies(small.ended(), _SMALL_JOBS)
+    small.pretend_dispatcher()
     wsid = seeder.new_workspace(bob="r")
     seeder.pretend_dispatcher()
     lines = log_lines()
@@ -113,6 +114,8 @@ def fill(servers: Servers, turns: int) -> Seeded:
         long=long,
         lines=lines,
     )
+    for each in (seeder, small):  # last, so that both lists begin with the same kinds of jobs
+        each.first_page()
     for each in seeders:
         each.engine.database.client.close()
     return seeded

@@ -44,23 +44,23 @@ def test_what_stands_between_two_positions(lists: JobLists, jobs: list[dict[str,
     for begin, after in enumerate(places):
         for end, until in enumerate(places):
             query = {"$and": [{"user": "alice"}, *order.between(after, until)]}
-            found = lists.read(query, INDEX, order, 100, whole=True)
+            found = lists.read(query, INDEX, order, 100, None)
             assert found == listed[begin : end if until else None]
             nearby = {"$and": [{"user": "alice"}, *order.around(after, until)]}
-            assert len(lists.read(nearby, INDEX, order, 100, whole=False)) >= len(found)
+            assert len(lists.read(nearby, INDEX, order, 100, ["created"])) >= len(found)
 
 
 def test_a_place_before_and_after_all_jobs_of_a_time(lists: JobLists, jobs: list[dict[str, Any]]) -> None:
     for order in (NEWEST, OLDEST):
         query = {"$and": order.between(order.start_of(at(1)), order.end_of(at(1)))}
-        assert lists.read(query, INDEX, order, 100, whole=True) == order.sort(jobs[3:6])
+        assert lists.read(query, INDEX, order, 100, None) == order.sort(jobs[3:6])
 
 
 def test_only_as_many_as_were_asked_for(lists: JobLists, jobs: list[dict[str, Any]]) -> None:
-    assert lists.read({"user": "alice"}, INDEX, NEWEST, 4, whole=True) == jobs[:4:-1]
-    (first,) = lists.read({"user": "alice"}, INDEX, NEWEST, 1, whole=False)
+    assert lists.read({"user": "alice"}, INDEX, NEWEST, 4, None) == jobs[:4:-1]
+    (first,) = lists.read({"user": "alice"}, INDEX, NEWEST, 1, ["created"])
     assert first == {"_id": jobs[-1]["_id"], "created": at(2)}
-    assert lists.read({"user": "bob"}, INDEX, NEWEST, 4, whole=True) == []
+    assert lists.read({"user": "bob"}, INDEX, NEWEST, 4, None) == []
 
 
 def test_where_the_nth_stands(lists: JobLists, jobs: list[dict[str, Any]]) -> None:

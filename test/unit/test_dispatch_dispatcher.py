@@ -62,9 +62,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+class Fold:
+    """The table of recent jobs, which mongomock can't make; it is asked now and then."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def step(self, _: Any) -> None:
+        self.steps += 1
+
+
 @pytest.fixture
-def dispatcher(engine: Engine, backend: ToldBackend, post: Any, monkeypatch: pytest.MonkeyPatch) -> Dispatcher:
+def fold() -> Fold:
+    return Fold()
+
+
+@pytest.fixture
+def dispatcher(
+    engine: Engine, backend: ToldBackend, post: Any, fold: Fold, monkeypatch: pytest.MonkeyPatch
+) -> Dispatcher:
     monkeypatch.setattr(dispatcher_module, "Post", lambda *_: post)
+    monkeypatch.setattr(dispatcher_module, "RecentFold", lambda _: fold)
     return Dispatcher(engine, {"local": backend})
 
 
@@ -82,7 +100,7 @@ def test_a_round_hands_out_reconciles_and_cleans_up(
     assert dispatcher.round() is False
 
 
-def test_each_task_has_its_own_pace(dispatcher: Dispatcher, backend: ToldBackend, clock: Clock) -> None:
+def test_each_task_has_its_own_pace(dispatcher: Dispatcher, backend: ToldBackend, fold: Fold, clock: Clock) -> None:
     asked = []
     for seconds in (0.0, 0.5, 0.5, 9.0, 0.0):
         clock.seconds += seconds
@@ -90,6 +108,7 @@ def test_each_task_has_its_own_pace(dispatcher: Dispatcher, backend: ToldBackend
         dispatcher.round()
         asked.append([call for call in backend.calls if call != "resources"])
     assert asked == [["poll", "queue"], [], ["poll"], ["poll", "queue"], []]
+    assert fold.steps == 2
 
 
 def test_orphaned_payloads_are_swept_now_and_then(
