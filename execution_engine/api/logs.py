@@ -37,12 +37,7 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
         return {"lines": lines, "next_line": next_line, "total_lines": page.total, "ended": int(ended)}
 
     def add_job_logs(credential: str, params: Document) -> Document:
-        limit, sent, default_ts = engine.settings.max_line_chars, params["lines"], to_ms(now())
-        lines = Lines(
-            [cut_line(line["line"], limit) for line in sent],
-            [line.get("stream", "stdout") for line in sent],
-            [line.get("ts", default_ts) for line in sent],
-        )
+        lines = _columns(params["lines"], engine.settings.max_line_chars)
         next_line, cancel = attempts.add_lines(
             engine, credential, parse_job_id(params["job_id"]), params["attempt"], params.get("first_line"), lines
         )
@@ -50,6 +45,16 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
 
     registry.add("get_logs", get_logs, rules.reader)
     registry.add("add_job_logs", add_job_logs, rules.attempt, large_body=True)
+
+
+def _columns(sent: list[Document], limit: int) -> Lines:
+    """The lines of a call, cut to ``limit`` characters; by columns, because there may be thousands."""
+    texts: list[str] = [line["line"] for line in sent]
+    if max(map(len, texts), default=0) > limit:
+        texts = [cut_line(text, limit) for text in texts]
+    default_ts = to_ms(now())
+    streams = [line.get("stream", "stdout") for line in sent]
+    return Lines(texts, streams, [line.get("ts", default_ts) for line in sent])
 
 
 def _page(engine: Engine, job_id: ObjectId, params: Document) -> Page:

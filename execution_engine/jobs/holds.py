@@ -39,6 +39,9 @@ def _hold(engine: Engine, job: Document, outlook: Outlook) -> Document:
         return _said(
             "backend_down", f"The client group's backends are down ({reasons}); the job begins once one is up."
         )
+    last = job["history"][-1]
+    if last["event"] == "released":
+        return _said("given_back", last["note"])
     return _said("queue", f"The job waits for its turn in the client group {job['client_group']}.")
 
 

@@ -1,6 +1,7 @@
 """Accepting jobs: everything is checked first, then one write makes the job, or the whole batch, exist."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,7 @@ def run_job(
         return _same_request(earlier, _idempotency(params))
     role = require_submit(engine, user, params.get("wsid"))
     _require_objects(engine, user, params.get("source_ws_objects", []))
-    job = prepare(engine, user, role, params, wsid=params.get("wsid"))
+    job = prepare(engine, user, role, params, wsid=params.get("wsid"), reports=_reports(engine, [params]))
     after: Document = {name: job.record[name] for name in ("status", "method", "wsid") if name in job.record}
     if retry_of is None:
         job.record["outbox"] = [note(Act.SUBMIT, user, role, after=after)]
@@ -92,7 +93,8 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
     batch.update(_idempotency(params))
     after = {"status": Status.CREATED, "jobs": len(asked)} | ({} if wsid is None else {"wsid": wsid})
     batch["outbox"] = [note(Act.SUBMIT_BATCH, user, role, after=after)]
-    jobs = [_prepare_of_batch(engine, user, role, job, wsid, f"jobs[{n}]") for n, job in enumerate(asked)]
+    reports = _reports(engine, asked)
+    jobs = [_prepare_of_batch(engine, user, role, job, wsid, reports, f"jobs[{n}]") for n, job in enumerate(asked)]
     for n, job in enumerate(jobs):
         job.record.update(batch_id=batch["_id"], batch_n=n)
     engine.payloads.put_inputs([job.payload for job in jobs])
@@ -103,17 +105,39 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
     return batch_id, engine.jobs.batch_job_ids(batch_id)
 
 
-def _prepare_of_batch(engine: Engine, user: User, role: Role, asked: Document, wsid: int | None, path: str) -> Prepared:
+def _reports(engine: Engine, asked: Iterable[Document]) -> dict[str, Document]:
+    return engine.backends.all() if any("requirements" in job for job in asked) else {}
+
+
+def _prepare_of_batch(
+    engine: Engine,
+    user: User,
+    role: Role,
+    asked: Document,
+    wsid: int | None,
+    reports: Mapping[str, Document],
+    path: str,
+) -> Prepared:
     try:
-        return prepare(engine, user, role, asked, wsid=wsid, path=path)
+        return prepare(engine, user, role, asked, wsid=wsid, reports=reports, path=path)
     except AppNotFound as error:
         raise AppNotFound(f"{path}: {error.message}") from error
 
 
 def prepare(
-    engine: Engine, user: User, role: Role, asked: Document, *, wsid: int | None, path: str = "params"
+    engine: Engine,
+    user: User,
+    role: Role,
+    asked: Document,
+    *,
+    wsid: int | None,
+    reports: Mapping[str, Document],
+    path: str = "params",
 ) -> Prepared:
-    """Check one job's own parameters and build its two halves; nothing is written. ``role``: the submitter's."""
+    """Check one job's own parameters and build its two halves; nothing is written.
+
+    ``role``: the submitter's. ``reports``: of the backends, if the job has requirements of its own.
+    """
     app = resolve_app(engine, asked["method"], asked.get("service_ver"))
     params = to_json(asked.get("params", []))
     limit = engine.settings.max_params_bytes
@@ -127,7 +151,7 @@ def prepare(
         "method": asked["method"],
         "service_ver": app.commit,
         "client_group": group,
-        "requirements": _requirements(engine, asked, app, group, path),
+        "requirements": _requirements(engine, asked, app, group, reports, path),
         "status": Status.CREATED,
         "active": True,
         "claimed": False,
@@ -159,7 +183,9 @@ def _client_group(engine: Engine, asked: Document, path: str) -> str:
     return group
 
 
-def _requirements(engine: Engine, asked: Document, app: App, group: str, path: str) -> dict[str, int]:
+def _requirements(
+    engine: Engine, asked: Document, app: App, group: str, reports: Mapping[str, Document], path: str
+) -> dict[str, int]:
     """What was asked for; else what the app needs; else the default."""
     settings = engine.settings
     defaults = {
@@ -169,13 +195,12 @@ def _requirements(engine: Engine, asked: Document, app: App, group: str, path: s
     }
     chosen: dict[str, int] = defaults | app.needs | asked.get("requirements", {})
     if "requirements" in asked:
-        _require_fit(engine, group, chosen, path)
+        _require_fit(engine, group, chosen, reports, path)
     return chosen
 
 
-def _require_fit(engine: Engine, group: str, needs: dict[str, int], path: str) -> None:
+def _require_fit(engine: Engine, group: str, needs: dict[str, int], reports: Mapping[str, Document], path: str) -> None:
     """Refuse what no backend of the group could ever run, as far as the dispatcher has reported them."""
-    reports = engine.backends.all()
     known = [reports.get(name, {}).get("resources") for name in engine.settings.client_groups[group].backends]
     if not all(known):
         return

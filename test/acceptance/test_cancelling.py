@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from test.acceptance.conftest import finished
-from test.conftest import Stack
+from test.conftest import Stack, wait_until
 
 ALL_CORES = {"cpus": 8, "memory_mb": 16}  # of the shared engine: one such job runs, the others wait
 FED_AHEAD = 8
@@ -43,11 +43,14 @@ def test_a_waiting_job_ends_at_once(drills: Stack, gate: Path) -> None:
         assert drills.wait_for(job_id)["status"] == "terminated"
 
 
+def waits_for(drills: Stack, job_id: str) -> str:
+    return str(drills.call("check_job", {"job_id": job_id}, "alice").get("hold", {}).get("message", ""))
+
+
 def test_a_job_that_waits_in_its_backend_never_begins(drills: Stack, gate: Path) -> None:
     first, second = submit(drills, gate, 2)
     drills.wait_for(first, "running")
-    held = drills.wait_for(second, "queued")
-    assert held["hold"]["message"].startswith("Waits for 8 CPUs and 16 MB of memory; 0 CPUs and ")
+    wait_until(lambda: waits_for(drills, second).startswith("Waits for 8 CPUs and 16 MB of memory; 0 CPUs and "))
     drills.call("cancel_job", {"job_id": second}, "alice")
     job = drills.wait_for(second)
     assert (job["status"], job["cause"]["code"]) == ("terminated", "cancelled_before_start")

@@ -49,7 +49,9 @@ def _time_one(client: Client) -> float:
     job_id = client.call("run_job", {"method": METHOD, "params": []})
     while not client.call("get_logs", {"job_id": job_id})["lines"]:
         if time.perf_counter() - begun > _PATIENCE_SECONDS:
-            raise RuntimeError(f"no line of a job within {_PATIENCE_SECONDS} s: {client.call('check_job', {'job_id': job_id})}")
+            raise RuntimeError(
+                f"no line of a job within {_PATIENCE_SECONDS} s: {client.call('check_job', {'job_id': job_id})}"
+            )
         time.sleep(_PAUSE_SECONDS)
     seconds = time.perf_counter() - begun
     wait_until(lambda: "finished" in client.call("check_job", {"job_id": job_id, "fields": ["finished"]}), "its end")

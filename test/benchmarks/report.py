@@ -72,7 +72,9 @@ def ratio(cells: Cells, task: str, base: str, clients: int) -> float:
 def table(cells: Cells, counts: Sequence[int]) -> str:
     """One row a task: for each number of clients calls per second, p50, p99 and the ratio to the task's floor."""
     width = max(len(name) for group in w.GROUPS for name in group)
-    heads = [f"| {f'{count} client' + 's' * (count > 1):>9} {'p50 ms':>8} {'p99 ms':>8} {'ratio':>6} " for count in counts]
+    heads = [
+        f"| {f'{count} client' + 's' * (count > 1):>9} {'p50 ms':>8} {'p99 ms':>8} {'ratio':>6} " for count in counts
+    ]
     rows = [f"{'calls per second':{width}} {''.join(heads)}"]
     for group in w.GROUPS:
         rows.append("-" * (width + 1 + sum(len(head) for head in heads)))

@@ -16,7 +16,7 @@ from pathlib import Path
 import first_line
 import workload
 from clients import ClientProcesses
-from report import Cells, Cell, table, verdicts
+from report import Cell, Cells, table, verdicts
 from servers import Servers
 
 COUNTS = (1, workload.MOST_CLIENTS)

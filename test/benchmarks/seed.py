@@ -16,6 +16,7 @@ from bson import ObjectId
 
 from execution_engine.core import transitions
 from execution_engine.core.clock import now, to_ms
+from execution_engine.core.errors import WorkspaceUnavailable
 from execution_engine.core.ids import attempt_tag, hash_secret, new_ticket
 from execution_engine.jobs import attempts, finish, submission
 from execution_engine.jobs.engine import Engine
@@ -23,7 +24,6 @@ from execution_engine.jobs.holds import DISPATCH_LEASE
 from execution_engine.jobs.identity import User, identify
 from execution_engine.kbase.http import HttpService
 from execution_engine.kbase.jsonrpc import JsonRpc
-from execution_engine.core.errors import WorkspaceUnavailable
 from execution_engine.store.database import Document
 from execution_engine.store.log_chunks import Line, to_chunks
 from execution_engine.store.payloads import input_key, output_key

@@ -136,7 +136,9 @@ def tasks(seeded: Seeded, mongo_url: str) -> dict[str, Task]:
         CHECK_RUNNING: _checks(seeded.alice, seeded.running),
         CHECK_WAITING: _checks(seeded.alice, seeded.waiting),
         CHECK_SHARED: _checks(seeded.bob, seeded.shared),
-        CHECK_100: _any([_engine("check_jobs", {"job_ids": _some(seeded.ended, 100)}, seeded.alice) for _ in range(50)]),
+        CHECK_100: _any(
+            [_engine("check_jobs", {"job_ids": _some(seeded.ended, 100)}, seeded.alice) for _ in range(50)]
+        ),
         RUN: _same(_engine("run_job", job_params(seeded.wsid), seeded.alice)),
         ADD_SHORT: Calls(new_logs.anew),
         ADD_LONG: Calls(long_logs.further),
@@ -174,7 +176,9 @@ def _checks(token: str, job_ids: Sequence[ObjectId]) -> Calls:
 
 def _reads(token: str, job_id: ObjectId, length: int) -> Calls:
     places = [random.randrange(length - LINES) for _ in range(200)]
-    return _any([_engine("get_logs", {"job_id": str(job_id), "skip": place, "limit": LINES}, token) for place in places])
+    return _any(
+        [_engine("get_logs", {"job_id": str(job_id), "skip": place, "limit": LINES}, token) for place in places]
+    )
 
 
 def _some(job_ids: Sequence[ObjectId], count: int) -> list[str]:

@@ -25,6 +25,8 @@ REAL_ONLY = {
     "test_transitions_of_a_rolled_back_transaction_never_happened": NO_TRANSACTIONS,
     "test_whether_any_job_waits": NO_HINT,
     "test_the_indexes_are_made_once": NO_STORAGE_ENGINE,
+    "test_an_index_that_an_older_engine_made_otherwise_is_made_anew": NO_STORAGE_ENGINE,
+    "test_what_the_database_refuses_is_not_passed_over": NO_STORAGE_ENGINE,
     "test_a_newer_schema_is_refused": NO_STORAGE_ENGINE,
     "test_a_migration_runs_once": NO_STORAGE_ENGINE,
     "test_several_processes_may_prepare_at_once": NO_STORAGE_ENGINE,

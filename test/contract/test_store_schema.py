@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 from store_databases import pytest_generate_tests
 
 from execution_engine.core.errors import ConfigurationError
@@ -42,6 +43,23 @@ def test_the_indexes_are_made_once(database: Database[Any]) -> None:
     assert database.schema.find_one() == {"_id": "version", "n": VERSION}
     engine = database.command("collStats", "job_logs")["wiredTiger"]["creationString"]
     assert "block_compressor=zstd" in engine
+
+
+def test_an_index_that_an_older_engine_made_otherwise_is_made_anew(database: Database[Any]) -> None:
+    database.jobs.create_index([("user", 1)], name="user_created")
+    database.jobs.create_index([("host", 1)], name="made_by_an_operator")
+    prepare(database)
+    assert database.jobs.index_information()["user_created"]["key"] == [("user", 1), ("created", -1), ("_id", -1)]
+    assert "made_by_an_operator" in database.jobs.index_information()
+
+
+def test_what_the_database_refuses_is_not_passed_over(database: Database[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OperationFailure("not authorized", 13)
+
+    monkeypatch.setattr(database, "create_collection", refuse)
+    with pytest.raises(OperationFailure, match="not authorized"):
+        prepare(database)
 
 
 def test_several_processes_may_prepare_at_once(database: Database[Any], mongod_url: str) -> None:

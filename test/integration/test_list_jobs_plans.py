@@ -4,6 +4,7 @@ import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pytest
@@ -111,12 +112,13 @@ def readable(engine: Engine, count: int) -> None:
     kbase.workspaces = {wsid: {"alice": "r"} for wsid in range(1, count + 1)}
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize("filters", FILTERS)
+@pytest.mark.parametrize(
+    ("scope", "filters"),
+    # In one's own list there is no choice of whose jobs they are.
+    [pair for pair in product(SCOPES, FILTERS) if pair != ("mine", "user")],
+)
 def test_pages_are_read_by_an_index_in_order_within_the_bound(engine: Engine, scope: str, filters: str) -> None:
     readable(engine, 10 if scope == "shared, few" else 300)
-    if scope == "mine" and filters == "user":
-        pytest.skip("whose jobs these are is not to choose")
     reader = person("alice", Admin.READ if scope == "all" else Admin.NONE)
     for order in ORDERS:
         params = {**SCOPES[scope], **FILTERS[filters], **order}

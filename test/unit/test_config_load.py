@@ -125,7 +125,10 @@ def test_one_backend_alone_serves_the_default_group(write: Write) -> None:
         ("port = 0", "deploy.cfg: [execution_engine] port is 0; expected a number from 1 to 65,535."),
         ("port = 65536", "deploy.cfg: [execution_engine] port is 65536; expected a number from 1 to 65,535."),
         ("web-workers = 0", "deploy.cfg: [execution_engine] web-workers is 0; expected 1 or more."),
-        ("lease-seconds = nan", "deploy.cfg: [execution_engine] lease-seconds is nan; expected a number from 1 to 31,622,400."),
+        (
+            "lease-seconds = nan",
+            "deploy.cfg: [execution_engine] lease-seconds is nan; expected a number from 1 to 31,622,400.",
+        ),
         (
             "token-cache-seconds = nan",
             "deploy.cfg: [execution_engine] token-cache-seconds is nan; expected a number from 0 to 31,622,400.",

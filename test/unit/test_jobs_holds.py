@@ -6,6 +6,7 @@ from bson import ObjectId
 from store_engine import begin, claim, hand_out, make_engine, record, submit
 
 from execution_engine.config import ClientGroupSettings
+from execution_engine.core import transitions
 from execution_engine.core.clock import now
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.holds import DISPATCH_LEASE, find_holds
@@ -33,6 +34,14 @@ def test_a_waiting_job_waits_for_its_turn(engine: Engine) -> None:
         "code": "queue",
         "message": "The job waits for its turn in the client group bigmem.",
     }
+
+
+@pytest.mark.usefixtures("dispatching")
+def test_a_job_that_its_backend_gave_back_says_why(engine: Engine) -> None:
+    job_id = submit(engine)
+    claim(engine, job_id)
+    engine.jobs.apply(job_id, transitions.release(now(), attempt=1, note="The disk is full."))
+    assert hold_of(engine, job_id) == {"code": "given_back", "message": "The disk is full."}
 
 
 @pytest.mark.usefixtures("dispatching")

@@ -78,7 +78,7 @@ class LocalBackend(Backend):
         self._keep_seconds = keep_seconds
         self._isolation: accounts.Isolation | None = None
         self._last_order = 0
-        self._sweep_at = time.monotonic() + self._sweep_seconds
+        self._swept_at = time.monotonic()
         self._lock = threading.RLock()
         with contextlib.suppress(OSError):  # each call will say so, until somebody mends the folder
             self._prepare()
@@ -116,7 +116,7 @@ class LocalBackend(Backend):
         return self._isolation.sentence if self._isolation else "not known: the folder of the jobs can't be used"
 
     def submit(self, jobs: Sequence[Submission]) -> dict[str, Accepted | Refused]:
-        """Accepted means: on the disk; it starts at once if there is room."""
+        """Accepted means: on the disk; it starts at once if there is room. A full disk refuses for now."""
         with self._call():
             outcomes: dict[str, Accepted | Refused] = {}
             failure: OSError | None = None
@@ -128,8 +128,6 @@ class LocalBackend(Backend):
                 outcomes[job.tag] = (
                     Refused(self._unusable(failure).message, transient=True) if failure else Accepted(job.tag)
                 )
-            if failure and not any(isinstance(outcome, Accepted) for outcome in outcomes.values()):
-                raise failure
             self._spool.sync()
             self._table.advance()
             return outcomes
@@ -275,17 +273,14 @@ class LocalBackend(Backend):
         waiting = enumerate(self._table.waiting())
         return {job.folder.tag: slots.why_waiting(job.needs, free, ahead) for ahead, job in waiting}
 
-    @property
-    def _sweep_seconds(self) -> float:
-        return min(60.0, max(1.0, self._keep_seconds / 10))
-
     def _sweep(self) -> None:
-        """Removes old folders now and then, beside the calls, since an app may have left much."""
-        if time.monotonic() >= self._sweep_at:
-            self._sweep_at = time.monotonic() + self._sweep_seconds
-            threading.Thread(
-                target=self._spool.remove_old, args=(self._keep_seconds,), name="local-spool-sweep", daemon=True
-            ).start()
+        """Removes what ended attempts left, beside the calls, since it may be much; often where there is no room."""
+        often = min(60.0, max(1.0, self._keep_seconds / 10))
+        if time.monotonic() >= self._swept_at + (1.0 if self._spool.is_crowded() else often):
+            self._swept_at = time.monotonic()
+            sweep = threading.Thread(target=self._spool.sweep, args=(self._keep_seconds,), name="local-spool-sweep")
+            sweep.daemon = True
+            sweep.start()
 
 
 def _confirm_gone(backend_ids: Sequence[str]) -> dict[str, Sighting]:

@@ -17,6 +17,8 @@ from execution_engine.backends.base import Sighting, is_tag
 from execution_engine.backends.local.job_folder import JobFolder, JobSpec
 
 _INCOMING_SECONDS = 3600.0  # no submission takes as long: what is older was left by a killed engine
+_ROOM_BYTES = 16 << 20  # with less, what a job writes at its start may fail already
+_ROOM_FILES = 100
 
 
 class Spool:
@@ -100,11 +102,30 @@ class Spool:
         if is_tag(tag):
             shutil.rmtree(self._ended / tag, ignore_errors=True)
 
-    def remove_old(self, keep_seconds: float) -> None:
-        """Removes the attempts that ended longer ago, and what killed engines left unfinished."""
+    def is_crowded(self) -> bool:
+        """Whether the disk is as good as full: of bytes, or of files where it counts them."""
+        disk = os.statvfs(self.folder)
+        return disk.f_bavail * disk.f_frsize < _ROOM_BYTES or (disk.f_files > 0 and disk.f_favail < _ROOM_FILES)
+
+    def sweep(self, keep_seconds: float) -> None:
+        """Removes the attempts that ended longer ago, and what killed engines left unfinished.
+
+        Where there is no room, also what runners and apps left in the folders of the others that ended.
+        """
         for parent, seconds in ((self._ended, keep_seconds), (self._incoming, _INCOMING_SECONDS)):
             for folder in _older_than(parent, time.time() - seconds):
                 shutil.rmtree(folder, ignore_errors=True)
+        if self.is_crowded():
+            for attempt in _folders(self._ended):
+                for folder in _folders(attempt):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folders(parent: Path) -> list[Path]:
+    """The folders in another one, never what a link leads to; none where it is gone."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(parent) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
 
 
 def _older_than(parent: Path, limit: float) -> list[Path]:
