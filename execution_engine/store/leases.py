@@ -93,7 +93,12 @@ class LeaseStore:
 
     def is_held(self, name: str, at: datetime) -> bool:
         """Whether anybody holds the lease at ``at``, for information only: clocks may differ."""
-        return self._leases.find_one({"_id": name, "until": {"$gt": at}}, {"_id": 1}) is not None
+        return self.held_until(name) > at
+
+    def held_until(self, name: str) -> datetime:
+        """When the lease ends, or ended, unless it is renewed or released; long ago, if nobody has ever held it."""
+        until: datetime = (self._leases.find_one({"_id": name}, {"until": 1}) or {}).get("until", EPOCH)
+        return until
 
     def release(self, lease: Lease) -> None:
         """Let another one have it at once; harmless if the lease was lost."""

@@ -94,3 +94,22 @@ def test_bad_input_is_the_apps_own_error(stack: Stack) -> None:
     assert job["cause"]["advice"] == "Read the log's last lines; correct the input and run it again."
     last = stack.call("get_logs", {"job_id": job_id, "tail": 1}, "alice")["lines"][0]
     assert (last["line"], last["stream"]) == (message, "stderr")
+
+
+def test_the_app_acts_as_the_user_and_the_token_is_forgotten(drills: Stack) -> None:
+    gate = drills.folder / "identity.gate"
+    asked = {"method": "drill.identity", "params": [{"gate": str(gate)}]}
+    job_id = drills.call("run_job", asked, "bob")
+    drills.wait_for(job_id, "running", user="bob")
+    inputs = drills.database().job_io
+
+    def kept() -> Any:
+        return inputs.find_one({"_id": f"{job_id}.in"}).get("token")
+
+    token = drills.token("bob").encode()
+    assert token not in kept()
+    assert all(token not in file.read_bytes() for file in (drills.data / "logs").iterdir())
+    gate.touch()
+    assert drills.wait_for(job_id, user="bob")["output"] == ["bob"]
+    wait_until(lambda: kept() is None, what="the end of the token")
+    assert not list((drills.data / "local").glob(f"**/ee.{job_id}.1/work/token"))

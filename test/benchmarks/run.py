@@ -28,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: noisier")
     quick = parser.parse_args().quick
-    rounds, seconds, jobs = (3, 0.4, 6) if quick else (7, 0.8, 20)
+    rounds, seconds, jobs = (5, 0.25, 6) if quick else (15, 0.4, 20)
     random.seed(1)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ee-bench-") as folder:

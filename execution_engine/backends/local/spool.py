@@ -88,7 +88,13 @@ class Spool:
     def end(self, folder: JobFolder, sighting: Sighting) -> None:
         """Writes the last word about an attempt and moves it to the ended ones."""
         with contextlib.suppress(FileNotFoundError):  # another process did it meanwhile
-            folder.set_gone(sighting)
+            try:
+                folder.set_gone(sighting)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                _empty(folder.path)  # perhaps this very attempt has filled the disk
+                folder.set_gone(sighting)
             try:
                 folder.path.rename(self._ended / folder.tag)
             except OSError as error:
@@ -117,8 +123,13 @@ class Spool:
                 shutil.rmtree(folder, ignore_errors=True)
         if self.is_crowded():
             for attempt in _folders(self._ended):
-                for folder in _folders(attempt):
-                    shutil.rmtree(folder, ignore_errors=True)
+                _empty(attempt)
+
+
+def _empty(attempt: Path) -> None:
+    """Removes what runner and app left of an ended attempt; the small files that say what became of it stay."""
+    for folder in _folders(attempt):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folders(parent: Path) -> list[Path]:
