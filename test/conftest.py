@@ -26,7 +26,7 @@ from execution_engine.store.schema import prepare
 
 START_SECONDS = 90
 
-# Where the tests run in the background of a shell, Ctrl-C is ignored, and the engines that they start would inherit that.
+# In the background of a shell Ctrl-C is ignored, and the engines that tests start would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -29,7 +29,7 @@ class Sample:
     """What some clients measured in ``seconds``: a latency (s) for each call, and their own CPU time (s)."""
 
     seconds: float
-    latencies: array = field(default_factory=lambda: array("d"))
+    latencies: "array[float]" = field(default_factory=lambda: array("d"))
     cpu: float = 0.0
 
 
@@ -191,11 +191,11 @@ class ClientProcesses:
             pipe.send((name, share, seconds))
         whole = Sample(seconds)
         for pipe, _ in active:
-            answer = pipe.recv()
-            if isinstance(answer, str):
-                raise RuntimeError(f"{name}: {answer}")
-            whole.latencies.extend(answer.latencies)
-            whole.cpu = max(whole.cpu, answer.cpu)
+            part, problem = pipe.recv()
+            if problem:
+                raise RuntimeError(f"{name}: {problem}")
+            whole.latencies.extend(part.latencies)
+            whole.cpu = max(whole.cpu, part.cpu)
         return whole
 
     def close(self) -> None:
@@ -209,6 +209,6 @@ def _serve(pipe: Pipe, tasks: Mapping[str, Task], web: Web) -> None:
         while True:
             name, clients, seconds = pipe.recv()
             try:
-                pipe.send(tasks[name].run(web, clients, seconds))
+                pipe.send((tasks[name].run(web, clients, seconds), None))
             except Exception as error:  # noqa: BLE001  the parent raises it
-                pipe.send(f"{type(error).__name__}: {error}")
+                pipe.send((None, f"{type(error).__name__}: {error}"))

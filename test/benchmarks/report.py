@@ -78,8 +78,7 @@ def table(cells: Cells, counts: Sequence[int]) -> str:
     rows = [f"{'calls per second':{width}} {''.join(heads)}"]
     for group in w.GROUPS:
         rows.append("-" * (width + 1 + sum(len(head) for head in heads)))
-        for name in group:
-            rows.append(f"{name:{width}} {''.join(_columns(cells, name, count) for count in counts)}")
+        rows += [f"{name:{width}} {''.join(_columns(cells, name, count) for count in counts)}" for name in group]
     return "\n".join(row.rstrip() for row in rows)
 
 

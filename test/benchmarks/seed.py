@@ -26,13 +26,12 @@ from execution_engine.kbase.http import HttpService
 from execution_engine.kbase.jsonrpc import JsonRpc
 from execution_engine.store.database import Document
 from execution_engine.store.log_chunks import Line, to_chunks
-from execution_engine.store.payloads import input_key, output_key
+from execution_engine.store.payloads import output_key
 
 METHOD = "bench_tools.say"
 LINES = 1_000  # of a log call, and of a chunk
 LEASE_SECONDS = 3600.0
 _AT_ONCE = 5_000
-_GROUP = "local"
 _OUTPUT = [{"report_name": "bench", "contigs": 120, "n50": 38_211, "gc": 0.4766, "lengths": list(range(9600, 9640))}]
 
 
@@ -178,6 +177,3 @@ def lines_json(lines: list[str]) -> bytes:
     at = to_ms(now())
     sent = [{"line": line, "stream": "stdout", "ts": at + 3 * n} for n, line in enumerate(lines)]
     return json.dumps(sent, separators=(",", ":")).encode()
-
-
-__all__ = ["LINES", "Runner", "Seeder", "chunk_text", "input_key", "job_params", "lines_json", "log_lines"]

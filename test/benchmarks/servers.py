@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import pymongo
 
+from execution_engine.config import Settings
 from execution_engine.embedded.bootstrap import bootstrap
 from execution_engine.embedded.catalog import register_command_apps
 from execution_engine.embedded.plan import SERVICE_PATHS, Plan, Wishes, make_plan
@@ -59,7 +60,7 @@ class Servers:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
-    def settings(self) -> Any:
+    def settings(self) -> Settings:
         return self.plan.settings
 
     @property

@@ -14,7 +14,6 @@ from seed import LINES, Runner, Seeder, chunk_text, job_params, lines_json, log_
 from servers import Servers
 
 from execution_engine.app import ENGINE_PATH
-from execution_engine.config import Settings
 from execution_engine.jobs.engine import build_engine
 from execution_engine.store.database import connect
 from execution_engine.store.schema import prepare
@@ -76,7 +75,7 @@ class Seeded:
 
 def fill(servers: Servers, turns: int) -> Seeded:
     """The databases of the engine, of the small engine and of the floor; ``turns``: how often new logs are begun."""
-    settings: Settings = servers.settings
+    settings = servers.settings
     tokens = servers.tokens
     cipher = load_cipher(settings.token_key_file)
     seeders = []

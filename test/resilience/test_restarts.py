@@ -1,6 +1,5 @@
 """The engine on one machine stops, by order, by accident or with the machine: what that means for running jobs."""
 
-import json
 import signal
 import socket
 import threading
@@ -26,31 +25,26 @@ def engine(one_engine: Stack) -> Stack:
     return one_engine
 
 
-def test_sigterm_leaves_jobs_running_and_the_next_start_takes_them_over(engine: Stack) -> None:
-    crowd = Crowd(engine, 10)
-    crowd.submit()
-    crowd.wait_running()
+def test_sigterm_leaves_jobs_running_and_the_next_start_finds_everything(engine: Stack) -> None:
+    ended, quick, slow = Crowd(engine, 3, gated=False), Crowd(engine, 5), Crowd(engine, 5)
+    for crowd in (ended, quick, slow):
+        crowd.submit()
+        crowd.wait_running()
+    ended.wait_finished()
+    before = ended.records()
     assert engine.stop(signal.SIGTERM) == 0
     assert set(processes_of(engine.folder)) == set(processes_of_jobs(engine.folder)) != set()
-    engine.start()
-    crowd.submit(5)
-    crowd.wait_running()
-    crowd.release()
-    crowd.wait_finished()
-    crowd.check_all_completed_once()
-
-
-def test_jobs_that_end_while_the_engine_is_down_are_there_after_the_start(engine: Stack) -> None:
-    crowd = Crowd(engine, 10)
-    crowd.submit()
-    crowd.wait_running()
-    assert engine.stop(signal.SIGTERM) == 0
-    crowd.release()
+    quick.release()  # these end while there is no engine
     apps = lambda: [line for line in processes_of_jobs(engine.folder).values() if "/drill.py" in line]  # noqa: E731
-    wait_until(lambda: not apps(), what="the end of the apps")
+    wait_until(lambda: len(apps()) == slow.size, what="the end of some apps")
     engine.start()
-    crowd.wait_finished()
-    crowd.check_all_completed_once()
+    assert ended.records() == before
+    slow.submit(3)
+    slow.wait_running()
+    slow.release()
+    for crowd in (ended, quick, slow):
+        crowd.wait_finished()
+        crowd.check_all_completed_once()
 
 
 def test_supervisor_is_killed(engine: Stack) -> None:
@@ -112,14 +106,3 @@ def pretend_reboot(engine: Stack) -> None:
     for started in (engine.data / "local").glob("ee.*/started"):
         group, boot = started.read_text().split()
         started.write_text(f"{group} {boot.replace('-', '')}\n")
-
-
-def test_all_jobs_and_logs_are_there_after_a_restart(engine: Stack) -> None:
-    crowd = Crowd(engine, 3, gated=False)
-    crowd.submit()
-    crowd.wait_finished()
-    before = json.dumps(crowd.records(), sort_keys=True)
-    engine.stop()
-    engine.start()
-    assert json.dumps(crowd.records(), sort_keys=True) == before
-    crowd.check_all_completed_once()
