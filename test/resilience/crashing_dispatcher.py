@@ -1,5 +1,7 @@
 """A dispatcher that is killed, as by SIGKILL, at one point of its work: ``crashing_dispatcher.py POINT``.
 
+At the point STANDS_STILL it stops first, as by SIGSTOP, and dies when it has gone on.
+
 The settings come from KB_DEPLOYMENT_CONFIG, as for the real one.
 """
 
@@ -34,6 +36,19 @@ def then_die(owner: type, name: str, times: int = 1) -> None:
     setattr(owner, name, wrapped)
 
 
+def stop_and_die(owner: type, name: str) -> None:
+    """When it is called: stand still, then call it, then die."""
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def wrapped(*arguments: Any, **named: Any) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        original(*arguments, **named)
+        die()
+
+    setattr(owner, name, wrapped)
+
+
+STANDS_STILL = "between the claim and the call of the backend"
 POINTS: dict[str, Callable[[], None]] = {
     "before the claim is committed": lambda: then_die(JobStore, "apply_many"),
     "before the backend is called": lambda: setattr(LocalBackend, "submit", die),
@@ -44,5 +59,8 @@ POINTS: dict[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
-    POINTS[sys.argv[1]]()
+    if sys.argv[1] == STANDS_STILL:
+        stop_and_die(LocalBackend, "submit")
+    else:
+        POINTS[sys.argv[1]]()
     sys.exit(main())

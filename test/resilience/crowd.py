@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from test.conftest import Stack, wait_until
-from test.resilience.stack_processes import processes_of_jobs
+from test.resilience.stack_processes import running_jobs
 
 PATIENCE_SECONDS = 120.0
 STREAMS = ("stdout", "stderr", "system")
@@ -47,6 +47,11 @@ class Crowd:
         final = {"completed", "error", "terminated"}
         wait_until(lambda: set(self.statuses()) <= final, PATIENCE_SECONDS, "the end of all jobs")
 
+    def wait_gone(self) -> None:
+        """Wait until no process of any is left."""
+        nothing_left = lambda: running_jobs(self.engine.folder).isdisjoint(self.ids)  # noqa: E731
+        wait_until(nothing_left, PATIENCE_SECONDS, "the end of all runners")
+
     def statuses(self) -> Counter[str]:
         """How many jobs are in which status."""
         asked = {"job_ids": self.ids, "fields": ["status"]}
@@ -69,8 +74,7 @@ class Crowd:
             (result,) = job["output"]
             assert result["job"] == job["job_id"]
             check_log(self.engine, job, result["lines"])
-        nothing_runs = lambda: not processes_of_jobs(self.engine.folder)  # noqa: E731
-        wait_until(nothing_runs, PATIENCE_SECONDS, "the end of all runners")
+        self.wait_gone()
 
     def check_started_once(self, job: Any) -> None:
         """The app ran once, in the attempt that counts."""

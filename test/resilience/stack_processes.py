@@ -24,6 +24,13 @@ def processes_of_jobs(folder: Path) -> dict[int, str]:
     return {pid: line for pid, line, environment in _all() if needle in environment and mark in environment}
 
 
+def running_jobs(folder: Path) -> set[str]:
+    """The ids of the engine's jobs of which any process lives."""
+    needle, mark = os.fsencode(folder) + b"/", f"{TAG_VARIABLE}=ee.".encode()
+    marked = [environment for _, _, environment in _all() if needle in environment and mark in environment]
+    return {environment.partition(mark)[2][:24].decode() for environment in marked}
+
+
 def processes_of_attempt(tag: str) -> dict[int, str]:
     """Command lines by pid: the wrapper, the runner and what the app has started."""
     mark = f"{TAG_VARIABLE}={tag}\0".encode()
@@ -63,6 +70,11 @@ def kill_child(engine: Stack, name: str) -> None:
 def wait_restarted(engine: Stack, name: str) -> None:
     """Wait until the supervisor has started a killed child again."""
     wait_until(lambda: engine.pid(name) in processes_of(engine.folder), PATIENCE_SECONDS, f"the restart of {name}")
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a SIGSTOP has taken effect."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def kill(*pids: int, number: signal.Signals = signal.SIGKILL) -> None:

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from test.conftest import Stack, wait_until
+from test.conftest import Stack
 from test.resilience.conftest import MakeEngine
 from test.resilience.crowd import Crowd, check_history, check_log
-from test.resilience.stack_processes import processes_of_jobs
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ def test_cancel_storm_against_jobs_that_end(engine: Stack) -> None:
             assert (job["status"], job["cause"]["code"]) == ("terminated", "cancelled")
             assert "cancel_requested" in job
             assert "output" not in job
-    wait_until(lambda: not processes_of_jobs(engine.folder), what="the end of all runners")
+    crowd.wait_gone()
 
 
 def test_jobs_that_are_cancelled_while_they_are_handed_out(engine: Stack) -> None:
@@ -55,7 +54,7 @@ def test_jobs_that_are_cancelled_while_they_are_handed_out(engine: Stack) -> Non
         answers = list(threads.map(lambda ids: engine.call("cancel_jobs", {"job_ids": ids}, "alice"), chunks))
     assert sum(job["cancelled"] for answer in answers for job in answer["jobs"].values()) == 40
     crowd.wait_finished()
-    wait_until(lambda: not processes_of_jobs(engine.folder), what="the end of all runners")
+    crowd.wait_gone()
     for job in crowd.records().values():
         check_history(job)
         assert job["status"] == "terminated"

@@ -10,10 +10,10 @@ import pytest
 
 from test.conftest import Stack, wait_until
 from test.resilience.conftest import MakeEngine
-from test.resilience.crashing_dispatcher import POINTS
+from test.resilience.crashing_dispatcher import POINTS, STANDS_STILL
 from test.resilience.crowd import PATIENCE_SECONDS, Crowd
 from test.resilience.dispatchers import CRASHING, acting_dispatcher, halted, start_dispatcher
-from test.resilience.stack_processes import kill
+from test.resilience.stack_processes import is_stopped, kill
 
 ROUNDS = 10
 JOBS_A_ROUND = 8
@@ -49,6 +49,26 @@ def test_dispatcher_dies(engine: Stack, point: str) -> None:
             crasher.kill()
             crasher.wait()
     crowd.wait_finished()
+    crowd.check_all_completed_once()
+
+
+def test_dispatcher_hands_jobs_over_when_others_have_run_them_already(engine: Stack) -> None:
+    crowd = Crowd(engine, 5, gated=False)
+    with halted(engine):
+        crowd.submit()
+        late = start_dispatcher(engine, [CRASHING, STANDS_STILL])
+        wait_until(lambda: is_stopped(late.pid), PATIENCE_SECONDS, "the stop")
+    try:
+        crowd.wait_finished()
+        kill(late.pid, number=signal.SIGCONT)
+        assert late.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    finally:
+        late.kill()
+        late.wait()
+    first_attempts = {f"ee.{job_id}.1" for job_id in crowd.ids}
+    ended = engine.data / "local" / "ended"
+    wait_until(lambda: first_attempts <= {folder.name for folder in ended.iterdir()}, what="the end of the late ones")
+    assert all(job["attempt"] == 2 for job in crowd.records().values())
     crowd.check_all_completed_once()
 
 
