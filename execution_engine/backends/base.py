@@ -39,6 +39,7 @@ class Submission:
 
     ``tag`` names it inside the system and is never used for another one. ``ticket`` is the single-use start ticket, the
     only secret that a system's records may carry. ``time_limit_s`` is the longest run time; None if there is none.
+    ``user`` is whom a system's own fair share counts it for.
     """
 
     tag: str
@@ -47,6 +48,7 @@ class Submission:
     ticket: str
     requirements: Requirements
     client_group: str
+    user: str
     time_limit_s: int | None = None
 
 
@@ -112,8 +114,28 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupResources:
+    """What of a system serves one client group; None where the system can't say.
+
+    ``reason``: why nothing of it can start jobs now (all its nodes are down, its partition is drained), in plain words.
+    """
+
+    client_group: str
+    nodes_total: int | None = None
+    nodes_usable: int | None = None
+    cpus_total: int | None = None
+    cpus_used: int | None = None
+    memory_mb_total: int | None = None
+    memory_mb_used: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
-    """What a system has and what is taken. ``slots``: how many one-core jobs fit; None where the system can't say."""
+    """What a system has and what is taken. ``slots``: how many one-core jobs fit; None where the system can't say.
+
+    ``groups``: the parts that serve single client groups, of systems that are divided.
+    """
 
     cpus_total: int
     cpus_used: int
@@ -123,6 +145,7 @@ class Resources:
     slots_used: int | None
     running: int
     waiting: int
+    groups: tuple[GroupResources, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

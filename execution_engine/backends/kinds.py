@@ -1,11 +1,20 @@
 """The kinds of backends, and the making of those that the settings name."""
 
+from collections.abc import Callable
+
 from execution_engine.backends.base import Backend
-from execution_engine.backends.local import LocalBackend
 from execution_engine.config import Settings
 from execution_engine.core.errors import ConfigurationError
 
-KINDS: dict[str, type[Backend]] = {LocalBackend.kind: LocalBackend}
+
+def _local() -> type[Backend]:
+    from execution_engine.backends.local import LocalBackend  # noqa: PLC0415
+
+    return LocalBackend
+
+
+# A kind is imported when a section names it: some need libraries that others can do without.
+KINDS: dict[str, Callable[[], type[Backend]]] = {"local": _local}
 
 
 def build_backends(settings: Settings) -> dict[str, Backend]:
@@ -16,10 +25,10 @@ def build_backends(settings: Settings) -> dict[str, Backend]:
     """
     backends: dict[str, Backend] = {}
     for name, section in settings.backends.items():
-        kind = KINDS.get(section.kind)
-        if kind is None:
+        load = KINDS.get(section.kind)
+        if load is None:
             raise ConfigurationError(
                 f"[backend:{name}] kind is {section.kind!r}; expected one of {', '.join(sorted(KINDS))}."
             )
-        backends[name] = kind.from_settings(section, settings)
+        backends[name] = load().from_settings(section, settings)
     return backends

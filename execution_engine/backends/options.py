@@ -33,6 +33,12 @@ class Options:
             )
         return int(text)
 
+    def by_group(self, key: str) -> dict[str, str]:
+        """Options that are written for one client group each, as ``key.GROUP = value``, by group."""
+        self._known.append(f"{key}.GROUP")
+        found = [name for name in self._left if name.startswith(f"{key}.")]
+        return {name.removeprefix(f"{key}."): self._left.pop(name).strip() for name in found}
+
     def finish(self) -> None:
         """To be called after the last option.
 

@@ -124,6 +124,7 @@ def _submission(job: Document) -> Submission:
         ticket=new_ticket(),
         requirements=Requirements(needs["cpus"], needs["memory_mb"], needs["disk_gb"]),
         client_group=job["client_group"],
+        user=job["user"],
     )
 
 

@@ -42,6 +42,7 @@ class LocalSystem:
             "ticket": f"eet_{job}",
             "requirements": Requirements(cpus, memory_mb, 1),
             "client_group": "njs",
+            "user": "alice",
             **changes,
         }
         self.tags.append(values["tag"])

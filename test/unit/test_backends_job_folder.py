@@ -7,7 +7,7 @@ from execution_engine.backends.base import Requirements, Sighting, SightingState
 from execution_engine.backends.local.job_folder import JobFolder, JobSpec
 
 TAG = "ee.aaaaaaaaaaaaaaaaaaaaaaaa.1"
-SPEC = JobSpec.of(Submission(TAG, "a" * 24, 1, "eet_1", Requirements(2, 300, 4), "njs", 60), order=5)
+SPEC = JobSpec.of(Submission(TAG, "a" * 24, 1, "eet_1", Requirements(2, 300, 4), "njs", "alice", 60), order=5)
 
 
 @pytest.fixture

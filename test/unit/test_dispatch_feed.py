@@ -72,6 +72,7 @@ def test_a_job_is_claimed_submitted_and_recorded(feed: Feed, backend: ToldBacken
         ticket=submission.ticket,
         requirements=Requirements(2, 512, 1),
         client_group="local",
+        user="alice",
     )
     # Before the backend hears of it, the record says so: a crash now leaves a trace.
     assert (during[0]["status"], during[0]["claimed"], during[0]["backend"]) == ("created", True, "local")
