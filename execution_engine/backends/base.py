@@ -83,7 +83,8 @@ class Sighting:
 
     GONE is a confirmation: no process of the attempt runs any more and none will. ``reason`` is in plain words, except
     for GONE, where it is a code of :mod:`execution_engine.core.causes` if the system itself knows one, and ``detail``
-    has the words. ``exit_code`` and ``signal`` (at most one of them) are the runner's, not the app's.
+    has the words. ``cause``: for HELD, the code that the job ends with if nobody intervenes, if the system knows one.
+    ``exit_code`` and ``signal`` (at most one of them) are the runner's, not the app's.
     """
 
     state: SightingState
@@ -92,6 +93,7 @@ class Sighting:
     exit_code: int | None = None
     signal: int | None = None
     detail: str | None = None
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

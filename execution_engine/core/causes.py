@@ -1,7 +1,8 @@
 """Why jobs fail or are terminated: one table of stable codes.
 
-Each cause has a sentence for the user, advice, and whether the engine may make another attempt by itself. A cause in a
-job's record is :func:`describe`'s answer: the table's texts, or the sentence that the runner or backend gave instead.
+Each cause has a sentence for the user, advice, and whether the engine may make another attempt by itself: never where
+the app, its input or a person is the reason, nor where the app may have done its work. A cause in a job's record is
+:func:`describe`'s answer: the table's texts, or the sentence that the runner or backend gave instead.
 """
 
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _ROWS = (
         "Run it in another client group, or ask the operators for one that runs containers.",
     ),
     Cause("out_of_memory", "The job used more memory than it had asked for.", "Ask for more memory and run it again."),
+    Cause("disk_limit", "The job used more disk than it had asked for.", "Ask for more disk and run it again."),
     Cause("disk_full", "The disk of the machine that ran the job was full.", "Run it again later; tell the operators."),
     Cause("time_limit", "The job ran longer than it may.", "Use smaller input, or ask the admins for a longer limit."),
     # -- the machine and the batch system
@@ -57,10 +59,48 @@ _ROWS = (
     Cause("runner_lost", "The job's process on the worker was killed or died.", "Run it again; tell the operators."),
     Cause("runner_stopped", "The job was stopped by the system that ran it.", "Run it again."),
     Cause("engine_stopped", "The engine on this machine was stopped while the job ran.", "Run it again."),
-    Cause("machine_rebooted", "The machine that ran the job was restarted.", "Run it again."),
+    Cause(
+        "machine_rebooted",
+        "The machine that ran the job was restarted.",
+        "Run it again; tell the operators if it happens often.",
+        engine_may_retry=True,
+    ),
+    Cause(
+        "node_died",
+        "The machine that ran the job failed, or can't be reached any more.",
+        "Run it again; tell the operators if it happens often.",
+        engine_may_retry=True,
+    ),
+    Cause(
+        "preempted",
+        "The batch system gave the job's place to a more urgent one.",
+        "Run it again later, or in a client group whose jobs are not displaced.",
+        engine_may_retry=True,
+    ),
+    Cause(
+        "never_started",
+        "The batch system ended the job before it began.",
+        "Run it again; tell the operators if it happens often.",
+        engine_may_retry=True,
+    ),
     Cause("backend_lost", "The batch system lost the job before it began.", "Run it again.", engine_may_retry=True),
     Cause("backend_refused", "The batch system refused the job.", "Change what the message names, and run it again."),
     Cause("start_failed", "The job could not be started, several times.", "Tell the operators; run it again later."),
+    Cause(
+        "held",
+        "The batch system held the job and would not run it.",
+        "Change what the message names if it is yours; else tell the operators.",
+    ),
+    Cause(
+        "removed",
+        "Somebody removed the job from the batch system.",
+        "Ask the operators why, and run it again.",
+    ),
+    Cause(
+        "report_lost",
+        "The job's runner ended well, but its report never reached the engine.",
+        "Look whether the job's results are there before you run it again; tell the operators.",
+    ),
     # -- people
     Cause("cancelled", "The job was cancelled while it ran.", "Run it again if that was not intended."),
     Cause("cancelled_before_start", "The job was cancelled before it began.", "Run it again if that was not intended."),
