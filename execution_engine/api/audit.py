@@ -24,4 +24,5 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
 
 def _view(entry: Document) -> Document:
     said = {name: entry[name] for name in _AS_STORED if name in entry}
-    return {"at": to_ms(entry["at"]), "job_id": str(entry["jobs"][0])} | said
+    about = {"job_id": str(entry["jobs"][0])} if "jobs" in entry else {}
+    return {"at": to_ms(entry["at"])} | about | said

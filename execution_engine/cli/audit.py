@@ -48,7 +48,7 @@ def _table(entries: Iterable[Mapping[str, Any]]) -> Table:
             local_time(entry["at"]),
             by_whom(entry),
             harmless(entry["act"]),
-            entry["job_id"],
+            entry.get("job_id", ""),
             harmless(_change(entry)),
             harmless(entry.get("reason", "")),
             harmless(entry["request_id"]),

@@ -17,6 +17,9 @@ from pymongo.errors import BulkWriteError
 
 from execution_engine.store.database import Document
 
+SOURCES = ("jobs", "batches", "limits")
+"""The collections whose records have outboxes."""
+
 PAGE_MS = 5_000
 _DUPLICATE_KEY = 11000
 _ROUND = 1_000
@@ -37,7 +40,7 @@ class AuditStore:
 
     def __init__(self, database: Database[Document]) -> None:
         self._entries = database.audit
-        self._sources: tuple[Collection[Document], ...] = (database.jobs, database.batches)
+        self._sources: list[Collection[Document]] = [database[name] for name in SOURCES]
 
     def add(self, entries: Sequence[Document]) -> None:
         """Write entries, durably; those that are there stay as they are."""
@@ -93,13 +96,15 @@ class AuditStore:
         return list(self._entries.find(query).hint(index).sort(order).limit(limit).max_time_ms(PAGE_MS))
 
 
-def entry_id(note: Document, job_id: ObjectId) -> str:
-    """The id of the entry that a note makes for one job."""
-    return f"{note['id']}/{job_id}"
+def entry_id(note: Document, record_id: ObjectId | str) -> str:
+    """The id of the entry that a note makes for one record."""
+    return f"{note['id']}/{record_id}"
 
 
 def _entries(record: Document) -> Iterable[Document]:
     related = [record[name] for name in ("batch_id", "retry_of") if name in record]
+    # What is no job has a name for an id; its notes say themselves what they are about.
+    about = {"jobs": [record["_id"], *related]} if isinstance(record["_id"], ObjectId) else {}
     for note in record["outbox"]:
         entry = {name: value for name, value in note.items() if name != "id"}
-        yield {"_id": entry_id(note, record["_id"]), "jobs": [record["_id"], *related], **entry}
+        yield {"_id": entry_id(note, record["_id"]), **about, **entry}

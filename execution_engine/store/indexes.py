@@ -13,6 +13,8 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import NetworkTimeout, OperationFailure
 
+from execution_engine.store.audit import SOURCES
+
 Key = list[tuple[str, int]]
 _NEWEST: Key = [("created", DESCENDING), ("_id", DESCENDING)]
 _LATEST: Key = [("at", DESCENDING), ("_id", DESCENDING)]
@@ -136,7 +138,7 @@ INDEXES: tuple[Index, ...] = (
             "audit: records with notes that are not in it yet",
             {"partialFilterExpression": {"outbox": {"$exists": True}}},
         )
-        for source in ("jobs", "batches")
+        for source in SOURCES
     ),
     Index("audit", "at", _LATEST, "audit: the newest"),
     Index("audit", "jobs_at", [*_up("jobs"), *_LATEST], "audit: of a job, a batch, or of what was retried"),

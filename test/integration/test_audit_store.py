@@ -34,6 +34,17 @@ def test_all_that_lies_in_outboxes_is_collected(audit: AuditStore, real_database
     assert real_database.jobs.count_documents({"outbox": {"$exists": True}}) == 0
 
 
+def test_acts_on_what_is_no_job_are_entries_without_one(
+    audit: AuditStore, real_database: Database[dict[str, Any]]
+) -> None:
+    real_database.limits.insert_one({"_id": "running/each_user", "outbox": [note("set_limit")]})
+    audit.collect()
+    (entry,) = real_database.audit.find()
+    assert entry["act"] == "set_limit"
+    assert "jobs" not in entry
+    assert "outbox" not in real_database.limits.find_one({})
+
+
 def test_several_collect_while_others_act(audit: AuditStore, real_database: Database[dict[str, Any]]) -> None:
     jobs = [with_note() for _ in range(20)]
     real_database.jobs.insert_many(jobs)
