@@ -29,6 +29,7 @@ EXAMPLES = {
     "app_id": "sequence_tools/assembly_stats",
     "object_ref": "1/2/3",
     "client_group": "local",
+    "backend_name": "local",
     "idempotency_key": "my-key-1",
     "wsid": 1,
     "runner_id": "kP3vX9tQ2mZ7wL5s",

@@ -8,7 +8,7 @@ from execution_engine.jobs.identity import User
 from execution_engine.rpc.registry import Registry
 from execution_engine.store.database import Document
 
-_AS_STORED = ("act", "actor", "role", "request_id", "before", "after", "reason")
+_AS_STORED = ("act", "actor", "role", "subject", "request_id", "before", "after", "reason")
 
 
 def register(registry: Registry, engine: Engine, rules: Rules) -> None:

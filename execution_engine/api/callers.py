@@ -35,6 +35,9 @@ class Rules:
         self.administrator = Access(
             "administrator", "Administrators, also those who may only look.", lambda token: _administrator(user(token))
         )
+        self.full_administrator = Access(
+            "full administrator", "Full administrators.", lambda token: _full_administrator(user(token))
+        )
         self.ticket = Access("ticket", "The runner that holds the attempt's start ticket.", _ticket)
         self.attempt = Access("attempt", "The runner that holds the attempt's credential.", _credential)
 
@@ -42,6 +45,12 @@ class Rules:
 def _administrator(user: User) -> User:
     if user.admin < Admin.READ:
         raise PermissionDenied("Only administrators may call this method.")
+    return user
+
+
+def _full_administrator(user: User) -> User:
+    if user.admin < Admin.FULL:
+        raise PermissionDenied("Only full administrators may call this method.")
     return user
 
 

@@ -42,13 +42,13 @@ def audit(connection: Connection, *, all_pages: bool, as_json: bool, **filters: 
 
 
 def _table(entries: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table("When", "Who", "Did", "Job", "Change", "Because", "Request", box=box.SIMPLE_HEAD)
+    table = Table("When", "Who", "Did", "To", "Change", "Because", "Request", box=box.SIMPLE_HEAD)
     for entry in entries:
         table.add_row(
             local_time(entry["at"]),
             by_whom(entry),
             harmless(entry["act"]),
-            entry.get("job_id", ""),
+            harmless(entry.get("job_id") or entry.get("subject", "")),
             harmless(_change(entry)),
             harmless(entry.get("reason", "")),
             harmless(entry["request_id"]),

@@ -7,7 +7,7 @@ from rich.text import Text
 from execution_engine.cli.connection import Connection, connection_options
 from execution_engine.cli.screen import console, harmless, local_time, print_json
 
-STYLES = {"ok": "green", "up": "green", "degraded": "yellow", "down": "red"}
+STYLES = {"ok": "green", "up": "green", "degraded": "yellow", "draining": "yellow", "down": "red"}
 
 
 @click.command(short_help="Is the engine well?")

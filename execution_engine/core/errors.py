@@ -178,6 +178,13 @@ class UserNotFound(EngineError):
     reason = "user_not_found"
 
 
+class BackendNotFound(EngineError):
+    """There is no such backend in the configuration."""
+
+    code = -32106
+    reason = "backend_not_found"
+
+
 class IdempotencyConflict(EngineError):
     """The idempotency key was used before, with another request."""
 

@@ -41,8 +41,8 @@ class _Pause:
 class Desk:
     """A backend, whether it answers and takes jobs, and how many waiting jobs it should hold.
 
-    A backend that does not answer is left alone for a pause that grows, one that takes no more jobs is handed none; its
-    jobs wait, those of others go on.
+    A backend that does not answer is left alone for a pause that grows; one that takes no more jobs, or that an
+    administrator drains, is handed none. Its jobs wait, those of others go on.
     """
 
     def __init__(self, backend: Backend, store: BackendStore, clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,6 +54,8 @@ class Desk:
         self._full = _Pause(clock)
         self._reported_at = float("-inf")
         self._resources: Resources | None = None
+        self.drained = False
+        """Whether an administrator wants it to take no new jobs."""
 
     @property
     def open(self) -> bool:
@@ -63,7 +65,7 @@ class Desk:
     @property
     def takes_jobs(self) -> bool:
         """Whether it is worth handing jobs to the backend now."""
-        return self._outage.over and self._full.over
+        return self._outage.over and self._full.over and not self.drained
 
     def note_handover(self, *, full: bool) -> None:
         """The backend was handed jobs; ``full``: it has refused some of them for now."""
@@ -73,13 +75,20 @@ class Desk:
             self._full.reset()
 
     def ask(self, call: Callable[[Backend], T]) -> T | None:
-        """The answer of a call to the backend; None if it does not answer now."""
+        """The answer of a call to the backend; None if it does not answer now.
+
+        A defect of the code that talks to it counts as an outage of this backend: the others must not wait for a mend.
+        """
         if not self.open:
             return None
         try:
             answer = call(self.backend)
         except BackendUnavailable as error:
             self._down(error.message)
+            return None
+        except Exception as error:  # noqa: BLE001  whatever it is, the other backends have to go on
+            _log.exception("backend %s: a call failed in a way that nobody foresaw", self.backend.name)
+            self._down(f"The engine's own part failed ({type(error).__name__}); the dispatcher's log has the details.")
             return None
         self._up()
         return answer

@@ -24,6 +24,7 @@ from execution_engine.store.recent_fold import RecentFold
 
 _ORPHANS_SECONDS = 10.0
 _SWEEP_SECONDS = 600.0
+_WISHES_SECONDS = 1.0
 _RECENT_SECONDS = 2.0
 _STAND_BY_SECONDS = 0.5
 _AFTER_FAILURE_SECONDS = 0.5
@@ -75,6 +76,10 @@ class Dispatcher:
 
     def round(self) -> bool:
         """One round; whether there was so much to hand out that the next one should follow at once."""
+        if self._is_due("wishes", _WISHES_SECONDS):
+            drained = self._engine.backends.drained()
+            for name, desk in self._desks.items():
+                desk.drained = name in drained
         if self._is_due("reconcile", self._reconcile_every):
             for desk in self._desks.values():
                 desk.report()

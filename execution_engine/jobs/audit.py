@@ -1,6 +1,7 @@
 """What is audited, and how. This module decides; nothing else does.
 
 - every act of a person that changes something: submit (a job, a batch), retry, cancel, share, unshare, hide, unhide;
+  of administrators: drain and resume a backend;
 - the reading of other people's logs, inputs and outputs by administrators, in their role as such: once for each
   administrator, job and kind in ten minutes, for who follows a log reads it every second.
 
@@ -37,19 +38,28 @@ class Act(StrEnum):
     UNSHARE = "unshare"
     HIDE = "hide"
     UNHIDE = "unhide"
+    SET_BACKEND_STATE = "set_backend_state"
     READ_LOG = "read_log"
     READ_INPUT = "read_input"
     READ_OUTPUT = "read_output"
 
 
 def note(
-    act: Act, user: User, role: Role, *, before: Any = None, after: Any = None, reason: str | None = None
+    act: Act,
+    user: User,
+    role: Role,
+    *,
+    before: Any = None,
+    after: Any = None,
+    reason: str | None = None,
+    subject: str | None = None,
 ) -> Document:
     """The note of an act, for the outbox of each record that it changes.
 
     ``before``, ``after``: JSON values that say what changes, of the condition under which the write takes place.
+    ``subject``: what is changed, where that is no job: a kind and a name, as in ``backend local``.
     """
-    said = {"before": before, "after": after, "reason": reason}
+    said = {"before": before, "after": after, "reason": reason, "subject": subject}
     return _who(act, user, role) | {"id": ObjectId()} | {name: it for name, it in said.items() if it is not None}
 
 

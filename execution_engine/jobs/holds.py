@@ -1,15 +1,16 @@
 """What waiting jobs wait for, in plain words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bson import ObjectId
 
 from execution_engine.core.states import Status
+from execution_engine.jobs.backend_states import DOWN, DRAINING, obstacle_of
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.outlook import DISPATCH_LEASE, Outlook
 from execution_engine.store.database import Document
 
-__all__ = ["DISPATCH_LEASE", "find_holds"]
+__all__ = ["DISPATCH_LEASE", "closed_group", "find_holds"]
 
 
 def find_holds(engine: Engine, jobs: Iterable[Document]) -> dict[ObjectId, Document]:
@@ -33,16 +34,30 @@ def _hold(engine: Engine, job: Document, outlook: Outlook) -> Document:
     group = engine.settings.client_groups.get(job["client_group"])
     if group is None:
         return _said("no_client_group", f"The client group {job['client_group']} was removed from the configuration.")
-    states = [outlook.backends.get(name, {}) for name in group.backends]
-    if states and all(state.get("state") == "down" for state in states):
-        reasons = "; ".join(f"{state['_id']}: {state.get('reason', 'no reason given')}" for state in states)
-        return _said(
-            "backend_down", f"The client group's backends are down ({reasons}); the job begins once one is up."
-        )
+    if closed := closed_group(group.backends, outlook):
+        return closed
     last = job["history"][-1]
     if last["event"] == "released":
         return _said("given_back", last["note"])
     return _said("queue", f"The job waits for its turn in the client group {job['client_group']}.")
+
+
+def closed_group(backends: Sequence[str], outlook: Outlook) -> Document | None:
+    """What holds every waiting job of a group that has these backends; None if one of them may take jobs."""
+    obstacles = {name: obstacle_of(outlook.backends.get(name)) for name in backends}
+    found = {name: obstacle for name, obstacle in obstacles.items() if obstacle}
+    if not backends or len(found) < len(backends):
+        return None
+    if all(obstacle.state == DOWN for obstacle in found.values()):
+        reasons = "; ".join(f"{name}: {obstacle.message}" for name, obstacle in found.items())
+        return _said(
+            "backend_down", f"The client group's backends are down ({reasons}); the job begins once one is up."
+        )
+    said = [
+        f"The backend {name} " + (it.message.removeprefix("It ") if it.state == DRAINING else f"is down: {it.message}")
+        for name, it in found.items()
+    ]
+    return _said("backend_draining", " ".join(sentence.rstrip(".") + "." for sentence in said))
 
 
 def _said(code: str, message: str) -> Document:

@@ -1,15 +1,12 @@
 """Is what the engine depends on well?"""
 
-import datetime as dt
-
 from pymongo.errors import PyMongoError
 
 from execution_engine.core.clock import now
+from execution_engine.jobs.backend_states import state_of
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.holds import DISPATCH_LEASE
 from execution_engine.store.database import Document
-
-_STALE = dt.timedelta(seconds=60)
 
 
 def dependencies(engine: Engine) -> dict[str, Document]:
@@ -24,16 +21,9 @@ def dependencies(engine: Engine) -> dict[str, Document]:
         "dispatcher": _state("up", "runs") if dispatching else _state("down", "No dispatcher is running."),
     }
     for name in engine.settings.backends:
-        states[f"backend {name}"] = _backend(reports.get(name))
+        found = state_of(reports.get(name))
+        states[f"backend {name}"] = _state(found.state, found.message)
     return states
-
-
-def _backend(report: Document | None) -> Document:
-    if report is None:
-        return _state("down", "The dispatcher has not reported it yet.")
-    if now() - report["at"] > _STALE:
-        return _state("down", f"Last reported at {report['at']:%Y-%m-%d %H:%M:%S} UTC.")
-    return _state(report["state"], report.get("reason") or report["notice"] or "answers")
 
 
 def _state(state: str, message: str) -> Document:

@@ -69,7 +69,7 @@ def _read_annotation(name: str, value: str, found: dict[str, Any]) -> None:
     elif name == "enum":
         if not value:
             raise ValueError("@enum names no values; expected words separated by spaces")
-        found["enum"] = tuple(value.split())
+        found["enum"] = (*found.get("enum", ()), *value.split())
     elif name == "pattern":
         try:
             re.compile(value)

@@ -108,6 +108,7 @@ TABLE: dict[str, Row] = {
     "add_job_logs": _row(_RUNNER),
     "heartbeat": _row(_RUNNER),
     "finish_job": _row(_RUNNER, Subject.FRESH),
+    "set_backend_state": _row("nnnnnnn ? ny uuu"),
     "list_audit": _row("nnnnnnn ? yy uuu"),
     "status": _row(_EVERYBODY),
     "ver": _row(_EVERYBODY),

@@ -94,6 +94,7 @@ def parameters(method: str, job_id: str, wsid: int, runner: Runner) -> dict[str,
     return {
         "run_job": {"method": METHOD, "wsid": wsid},
         "run_jobs": {"jobs": [{"method": METHOD}], "wsid": wsid},
+        "set_backend_state": {"backend": "local", "state": "up"},
         "list_jobs": {"scope": "workspace", "wsid": wsid},
         "share_job": {"job_id": job_id, "users": ["carol"]},
         "unshare_job": {"job_id": job_id, "users": ["frank"]},

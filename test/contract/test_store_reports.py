@@ -45,6 +45,28 @@ def test_ended_jobs_signs_of_life_are_forgotten(database: Database[Any]) -> None
     assert store.get_many([ended, running]).keys() == {running}
 
 
+def test_since_when_a_backend_is_as_it_is(database: Database[Any]) -> None:
+    store = BackendStore(database)
+    for at, state, reason in ((EARLY, "down", "the disk is full"), (LATE, "down", "nobody is at home")):
+        store.report("local", at, state, reason, {}, "")
+    local = store.all()["local"]
+    assert (local["since"], local["at"], local["reason"]) == (EARLY, LATE, "nobody is at home")
+    store.report("local", LATE, "up", None, {}, "")
+    assert store.all()["local"]["since"] == LATE
+
+
+def test_one_word_about_a_backend_stands_at_a_time(database: Database[Any]) -> None:
+    store, note = BackendStore(database), {"id": ObjectId()}
+    first, second = ({"since": EARLY, "by": name, "reason": "new disks"} for name in ("root", "rita"))
+    assert store.set_drained("local", None, first, note), "also before its first report"
+    assert not store.set_drained("local", None, second, note)
+    assert store.set_drained("local", first, second, note)
+    assert not store.set_drained("local", first, None, note)
+    assert (store.get_drained("local"), store.drained()) == (second, {"local"})
+    assert store.set_drained("local", second, None, note)
+    assert (store.get_drained("local"), store.get_drained("far"), store.drained()) == (None, None, set())
+
+
 def test_a_backend_is_as_it_was_last_reported(database: Database[Any]) -> None:
     store = BackendStore(database)
     assert store.all() == {}
@@ -57,6 +79,7 @@ def test_a_backend_is_as_it_was_last_reported(database: Database[Any]) -> None:
         "_id": "local",
         "state": "up",
         "at": LATE,
+        "since": LATE,
         "resources": {"slots_total": 4},
         "notice": "apps are trusted",
     }

@@ -1,8 +1,11 @@
+import datetime as dt
 from typing import Any
 
 import pytest
 from store_dispatch import Clock, ToldBackend
 
+from execution_engine.core.clock import now
+from execution_engine.dispatch import desk as desk_module
 from execution_engine.dispatch.desk import Desk
 from execution_engine.jobs.engine import Engine
 
@@ -119,10 +122,47 @@ def test_as_many_wait_inside_as_it_has_slots(engine: Engine, slots: int | None, 
     assert desk.ahead(2) == 2, "the site's own number counts"
 
 
-def test_a_defect_is_not_taken_for_an_outage(desk: Desk) -> None:
+def test_a_defect_is_an_outage_of_this_backend_alone(
+    desk: Desk, clock: Clock, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(_: Any) -> None:
         raise KeyError("slots")
 
-    with pytest.raises(KeyError):
-        desk.ask(broken)
-    assert desk.open
+    assert desk.ask(broken) is None
+    assert not desk.open
+    assert reported(engine)["state"] == "down"
+    assert "KeyError" in reported(engine)["reason"]
+    assert caplog.records[0].exc_info, "the log has the traceback"
+    clock.seconds += 1
+    ask(desk)
+    assert reported(engine)["state"] == "up"
+
+
+def test_a_drained_backend_is_asked_but_handed_no_jobs(desk: Desk) -> None:
+    desk.drained = True
+    assert not desk.takes_jobs
+    assert ask(desk).keys() == {"17"}
+    desk.drained = False
+    assert desk.takes_jobs
+
+
+def test_since_when_it_is_down_outlives_the_dispatcher(
+    desk: Desk, backend: ToldBackend, clock: Clock, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = now()
+    monkeypatch.setattr(desk_module, "now", lambda: time)
+    desk.report()
+    backend.down = "the disk is full"
+    time += dt.timedelta(minutes=5)
+    ask(desk)
+    since = reported(engine)["since"]
+    assert since == time
+    time += dt.timedelta(minutes=5)
+    backend.down = "nobody is at home"
+    ask(Desk(backend, engine.backends, clock))
+    assert (reported(engine)["at"], reported(engine)["since"]) == (time, since)
+    backend.down = None
+    ask(Desk(backend, engine.backends, clock))
+    clock.seconds += 60
+    Desk(backend, engine.backends, clock).report()
+    assert reported(engine)["since"] == time

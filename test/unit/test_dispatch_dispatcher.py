@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from pymongo.errors import AutoReconnect
 from store_dispatch import Clock, FreePost, ToldBackend
-from store_engine import finish, running, submit
+from store_engine import finish, person, running, submit
 
 from execution_engine.dispatch import dispatcher as dispatcher_module
 from execution_engine.dispatch.dispatcher import Dispatcher
+from execution_engine.jobs.draining import set_backend_state
 from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.identity import Admin
 from execution_engine.store.leases import LeaseLost
 
 
@@ -98,6 +100,23 @@ def test_a_round_hands_out_reconciles_and_cleans_up(
     assert engine.payloads.get_token(done) is None
     assert engine.backends.all()["local"]["state"] == "up"
     assert dispatcher.round() is False
+
+
+def test_a_drained_backend_is_handed_no_new_jobs_and_keeps_those_that_it_has(
+    dispatcher: Dispatcher, backend: ToldBackend, engine: Engine, clock: Clock
+) -> None:
+    root = person("root", Admin.FULL)
+    has = submit(engine)
+    dispatcher.round()
+    set_backend_state(engine, root, "local", "draining", "new disks")
+    clock.seconds += 1
+    submit(engine)
+    assert dispatcher.round() is False
+    assert backend.order == [f"ee.{has}.1"]
+    assert (backend.calls[-1], backend.cancelled) == ("poll", [])
+    set_backend_state(engine, root, "local", "up", None)
+    clock.seconds += 1
+    assert dispatcher.round() is True
 
 
 def test_each_task_has_its_own_pace(dispatcher: Dispatcher, backend: ToldBackend, fold: Fold, clock: Clock) -> None:

@@ -1,15 +1,18 @@
 import datetime as dt
+import re
 from typing import Any
 
 import pytest
 from bson import ObjectId
-from store_engine import begin, claim, hand_out, make_engine, record, submit
+from store_engine import begin, claim, hand_out, make_engine, person, record, submit
 
-from execution_engine.config import ClientGroupSettings
+from execution_engine.config import BackendSettings, ClientGroupSettings
 from execution_engine.core import transitions
 from execution_engine.core.clock import now
+from execution_engine.jobs.draining import set_backend_state
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.holds import DISPATCH_LEASE, find_holds
+from execution_engine.jobs.identity import Admin
 
 
 def hold_of(engine: Engine, job_id: ObjectId) -> Any:
@@ -64,6 +67,24 @@ def test_as_long_as_one_backend_of_the_group_is_up_the_job_has_its_turn(mock_dat
     assert hold_of(engine, job_id)["code"] == "queue"
     engine.backends.report("far", now(), "down", None, {}, "")
     assert "(local: no reason given; far: no reason given)" in hold_of(engine, job_id)["message"]
+
+
+@pytest.mark.usefixtures("dispatching")
+def test_a_drained_backend_is_named_with_who_and_why(mock_database: Any, kbase: Any) -> None:
+    groups = {"local": ClientGroupSettings("local", ("local", "far"))}
+    backends = {name: BackendSettings(name, "local", {}) for name in groups["local"].backends}
+    engine = make_engine(mock_database, kbase, client_groups=groups, backends=backends)
+    job_id = submit(engine)
+    set_backend_state(engine, person("root", Admin.FULL), "local", "draining", "new disks")
+    assert hold_of(engine, job_id)["code"] == "queue"
+    engine.backends.report("far", now(), "down", "no power", {}, "")
+    hold = hold_of(engine, job_id)
+    assert hold["code"] == "backend_draining"
+    assert re.sub(r"20\S+ \S+ UTC", "TIME", hold["message"]) == (
+        "The backend local takes no new jobs since TIME by root: new disks. The backend far is down: no power."
+    )
+    set_backend_state(engine, person("root", Admin.FULL), "local", "up", None)
+    assert hold_of(engine, job_id)["code"] == "queue"
 
 
 @pytest.mark.usefixtures("dispatching")

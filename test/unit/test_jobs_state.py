@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 from pymongo.errors import ServerSelectionTimeoutError
-from store_engine import make_engine
+from store_engine import make_engine, person
 
 from execution_engine.core.clock import now
+from execution_engine.jobs.draining import set_backend_state
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.holds import DISPATCH_LEASE
+from execution_engine.jobs.identity import Admin
 from execution_engine.jobs.state import dependencies
 
 
@@ -46,6 +48,15 @@ def test_a_backend_is_as_its_last_report_says_and_an_old_report_says_nothing(eng
     state = dependencies(engine)["backend local"]
     assert state["state"] == "down"
     assert state["message"].startswith("Last reported at ")
+
+
+def test_a_drained_backend_is_draining_and_one_that_is_down_is_down_whoever_drains_it(engine: Engine) -> None:
+    engine.backends.report("local", now(), "up", None, {}, "")
+    set_backend_state(engine, person("root", Admin.FULL), "local", "draining", "new disks")
+    assert states(engine)["backend local"] == "draining"
+    assert dependencies(engine)["backend local"]["message"].endswith("by root: new disks")
+    engine.backends.report("local", now(), "down", "no power", {}, "")
+    assert states(engine)["backend local"] == "down"
 
 
 @pytest.mark.parametrize("part", ["backends", "leases"])
