@@ -6,7 +6,7 @@ in plain words; a problem of one job is a value in the answer, never an exceptio
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Self
@@ -110,7 +110,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The system can't say."""
+    """The system can't say; ``reason`` in plain words."""
 
     reason: str
 
@@ -188,11 +188,13 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def submit(self, jobs: Sequence[Submission]) -> dict[str, Accepted | Refused]:
+    def submit(self, jobs: Sequence[Submission]) -> Mapping[str, Accepted | Refused | Unknown]:
         """Hands over attempts; answers for every tag. A tag that the system already has is Accepted once more.
 
+        Unknown: the system was asked and did not answer, so it may have the attempt; :meth:`find` tells later.
+
         Raises:
-            BackendUnavailable: nothing is known of any of them; :meth:`find` tells later.
+            BackendUnavailable: the same holds for all of them.
         """
 
     @abstractmethod

@@ -3,11 +3,11 @@
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bson import ObjectId
 
-from execution_engine.backends.base import Accepted, Backend, Refused, Requirements, Submission
+from execution_engine.backends.base import Accepted, Backend, Refused, Requirements, Submission, Unknown
 from execution_engine.config import ClientGroupSettings
 from execution_engine.core import transitions
 from execution_engine.core.causes import describe
@@ -91,12 +91,16 @@ class Feed:
         got = self._post.jobs.claimed_by(claim_id, list(submissions))
         return {job_id: submission for job_id, submission in submissions.items() if job_id in got}
 
-    def _record(self, claimed: dict[ObjectId, Submission], outcomes: dict[str, Accepted | Refused]) -> None:
+    def _record(
+        self, claimed: dict[ObjectId, Submission], outcomes: Mapping[str, Accepted | Refused | Unknown]
+    ) -> None:
         writes: list[tuple[ObjectId, Transition]] = []
         backend_ids: dict[tuple[ObjectId, int], str] = {}
         at = now()
         for job_id, submission in claimed.items():
             outcome = outcomes[submission.tag]
+            if isinstance(outcome, Unknown):
+                continue  # recovery asks for its tag
             if isinstance(outcome, Accepted):
                 writes.append((job_id, _queued(submission, outcome)))
                 backend_ids[job_id, submission.attempt] = outcome.backend_id

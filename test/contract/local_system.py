@@ -1,121 +1,43 @@
 """The local backend with a stand-in runner, as the tests of the contract and of the backend itself use it."""
 
-import json
-import os
-import secrets
-import shutil
 import sys
-import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import pytest
+from system import STAND_IN, System, alive, submit, until, until_state
 
-from execution_engine.backends.base import Accepted, Backend, Requirements, Sighting, SightingState, Submission
+from execution_engine.backends.base import Submission
 from execution_engine.backends.local import LocalBackend, processes
 
-RUNNER = [sys.executable, "-I", "-S", str(Path(__file__).with_name("stand_in_runner.py"))]
+RUNNER = [sys.executable, "-I", "-S", str(STAND_IN)]
+
+__all__ = ["RUNNER", "LocalSystem", "alive", "submit", "until", "until_state"]
 
 
-class LocalSystem:
-    """A spool below ``folder``; ``signs`` is the folder over which tests and stand-in runners talk."""
+class LocalSystem(System):
+    """A spool below ``folder``."""
 
     def __init__(self, folder: Path, signs_name: str = "signs") -> None:
+        super().__init__(folder, signs_name)
         self.spool = folder / "local"
-        self.signs = folder / signs_name
-        self.signs.mkdir()
-        self.tags: list[str] = []
 
     def backend(self, **settings: Any) -> LocalBackend:
-        """A new instance over the same spool, as after a restart of the engine."""
-        chosen = {"cpus": 8, "memory_mb": 8000, "run_as": "none", **settings}
+        """``settings``: arguments of the backend."""
+        chosen = {"cpus": self.cpus, "memory_mb": self.memory_mb, "run_as": "none", **settings}
         command = chosen.pop("runner_command", RUNNER)
         return LocalBackend("local", self.spool, command, str(self.signs), **chosen)
 
-    def submission(self, *, cpus: int = 1, memory_mb: int = 100, **changes: Any) -> Submission:
-        job = secrets.token_hex(12)
-        values = {
-            "tag": f"ee.{job}.1",
-            "job_id": job,
-            "attempt": 1,
-            "ticket": f"eet_{job}",
-            "requirements": Requirements(cpus, memory_mb, 1),
-            "client_group": "njs",
-            "user": "alice",
-            **changes,
-        }
-        self.tags.append(values["tag"])
-        return Submission(**values)
-
-    def tell(self, job: Submission, sign: str, text: str = "") -> None:
-        """Puts an order for the runner of the job."""
-        fresh = self.signs / f".{job.job_id}.{sign}"
-        fresh.write_text(text)
-        fresh.rename(self.signs / f"{job.job_id}.{sign}")
-
-    def runs(self, job: Submission) -> list[dict[str, Any]]:
-        """What each runner of the job noted when it began."""
-        try:
-            return [json.loads(line) for line in (self.signs / f"{job.job_id}.began").read_text().splitlines()]
-        except FileNotFoundError:
-            return []
-
     def break_down(self) -> None:
-        """From now on the system can't be used."""
         self.spool.rename(self.spool.with_name("hidden"))
         self.spool.write_text("a file where the folder should be")
 
     def repair(self) -> None:
-        """Undoes :meth:`break_down`."""
         self.spool.unlink()
         self.spool.with_name("hidden").rename(self.spool)
 
     def hide(self, job: Submission) -> None:
-        """Makes the system unable to say whether it has the job."""
         (self.spool / job.tag).symlink_to(job.tag)
 
     def end(self) -> None:
-        """Leaves no process of the test behind."""
         processes.kill_all(self.tags)
-        shutil.rmtree(self.signs, ignore_errors=True)
-
-
-def alive(pids: Iterable[int]) -> list[int]:
-    """Those that run; zombies don't."""
-    found = []
-    for pid in pids:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if state not in "ZX" and pid != os.getpid():
-            found.append(pid)
-    return found
-
-
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What ``condition`` answers once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-    return answer
-
-
-def submit(backend: Backend, *jobs: Submission) -> list[str]:
-    """The ids that the backend gave to the jobs, all of which it must accept."""
-    outcome = backend.submit(jobs)
-    accepted = [outcome[job.tag] for job in jobs]
-    return [one.backend_id for one in accepted if isinstance(one, Accepted) or pytest.fail(f"{one}")]
-
-
-def until_state(backend: Backend, backend_id: str, state: SightingState) -> Sighting:
-    """The first sighting of the attempt in the state."""
-
-    def seen() -> Sighting | None:
-        sighting = backend.poll([backend_id])[backend_id]
-        return sighting if sighting.state is state else None
-
-    found: Sighting = until(seen)
-    return found
+        self.remove_signs()

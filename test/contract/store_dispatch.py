@@ -48,7 +48,7 @@ class ToldBackend(Backend):
         self.down: str | None = None
         self.slots = slots
         self.on_submit: Callable[[Sequence[Submission]], None] = lambda _: None
-        self.refusals: dict[str, Refused] = {}
+        self.refusals: dict[str, Refused | Unknown] = {}
         self.answers: dict[str, Found | Absent | Unknown] = {}
         self.sightings: dict[str, Sighting] = {}
         self.tickets: dict[str, str] = {}
@@ -66,7 +66,7 @@ class ToldBackend(Backend):
         if self.down is not None:
             raise BackendUnavailable(self.down)
 
-    def submit(self, jobs: Sequence[Submission]) -> dict[str, Accepted | Refused]:
+    def submit(self, jobs: Sequence[Submission]) -> dict[str, Accepted | Refused | Unknown]:
         self._called("submit")
         self.on_submit(jobs)
         for job in jobs:

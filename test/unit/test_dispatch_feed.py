@@ -6,7 +6,7 @@ from bson import ObjectId
 from store_dispatch import Clock, FreePost, ToldBackend
 from store_engine import begin, claim, finish, person, record, submit
 
-from execution_engine.backends.base import Refused, Requirements, Submission
+from execution_engine.backends.base import Refused, Requirements, Submission, Unknown
 from execution_engine.config import ClientGroupSettings
 from execution_engine.core.ids import hash_secret
 from execution_engine.dispatch.desk import Desk
@@ -181,6 +181,18 @@ def test_a_backend_that_does_not_answer_leaves_its_jobs_to_recovery(
     assert feed.run() == 0
     job = record(engine, job_id)
     assert (job["status"], job["claimed"], "backend_id" in job) == ("created", True, False)
+
+
+def test_one_job_of_which_the_backend_knows_nothing_is_left_to_recovery(
+    feed: Feed, backend: ToldBackend, engine: Engine
+) -> None:
+    asked, taken = submit(engine), submit(engine)
+    backend.refusals[f"ee.{asked}.1"] = Unknown("The answer did not come in time.")
+    assert feed.run() == 2
+    assert record(engine, taken)["status"] == "queued"
+    left = record(engine, asked)
+    assert (left["status"], left["attempt"]["tag"]) == ("created", f"ee.{asked}.1")
+    assert "backend_id" not in left
 
 
 def test_jobs_of_a_backend_that_is_down_wait(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
