@@ -1,6 +1,6 @@
 """The native module: the contract, and all of its methods bound to their code."""
 
-from execution_engine.api import audit, control, logs, lookup, resources, runner, service, sharing, submit
+from execution_engine.api import audit, control, logs, lookup, resources, routes, runner, service, sharing, submit
 from execution_engine.api.callers import Rules
 from execution_engine.api.heavy import limit_heavy_calls
 from execution_engine.jobs.engine import Engine
@@ -23,6 +23,7 @@ def native_registry(engine: Engine, spec: str, wellbeing: Wellbeing | None = Non
     control.register(registry, engine, rules)
     sharing.register(registry, engine, rules)
     resources.register(registry, engine, rules)
+    routes.register(registry, engine, rules)
     audit.register(registry, engine, rules)
     runner.register(registry, engine, rules)
     service.register(registry, engine, rules, wellbeing or Wellbeing(engine, {}), git_commit)

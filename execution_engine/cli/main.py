@@ -12,6 +12,7 @@ from execution_engine.cli.control import cancel, retry
 from execution_engine.cli.exit_codes import Exit, help_text
 from execution_engine.cli.jobs import jobs, show
 from execution_engine.cli.logs import logs
+from execution_engine.cli.routes import remove_route, routes, set_route
 from execution_engine.cli.screen import complain
 from execution_engine.cli.serve import serve
 from execution_engine.cli.sharing import hide, share, unhide, unshare
@@ -30,7 +31,25 @@ def commands() -> None:
     """
 
 
-for command in (up, submit, jobs, show, logs, cancel, retry, share, unshare, hide, unhide, audit, status, serve):
+for command in (
+    up,
+    submit,
+    jobs,
+    show,
+    logs,
+    cancel,
+    retry,
+    share,
+    unshare,
+    hide,
+    unhide,
+    routes,
+    set_route,
+    remove_route,
+    audit,
+    status,
+    serve,
+):
     commands.add_command(command)
 
 

@@ -185,6 +185,13 @@ class BackendNotFound(EngineError):
     reason = "backend_not_found"
 
 
+class RouteNotFound(EngineError):
+    """There is no such route."""
+
+    code = -32107
+    reason = "route_not_found"
+
+
 class IdempotencyConflict(EngineError):
     """The idempotency key was used before, with another request."""
 

@@ -11,8 +11,8 @@
   may read, nothing else.
 - hide an ended job from one's own lists: who may read it; nobody else notices.
 - start, log, finish: the attempt's own credential (module attempts).
-- read the audit: administrators, also read-only ones.
-- drain a backend, let it take jobs again: full administrators.
+- read the audit and the routes: administrators, also read-only ones.
+- drain a backend, let it take jobs again; set and remove routes: full administrators.
 - a job of a deleted workspace: the owner and administrators.
 - a job that the caller may not read answers as an unknown one.
 - while the Workspace can't be reached, owners and administrators go on; others are told that it is down.

@@ -1,7 +1,7 @@
 """What is audited, and how. This module decides; nothing else does.
 
 - every act of a person that changes something: submit (a job, a batch), retry, cancel, share, unshare, hide, unhide;
-  of administrators: drain and resume a backend;
+  of administrators: drain and resume a backend, set and remove a route;
 - the reading of other people's logs, inputs and outputs by administrators, in their role as such: once for each
   administrator, job and kind in ten minutes, for who follows a log reads it every second.
 
@@ -39,6 +39,8 @@ class Act(StrEnum):
     HIDE = "hide"
     UNHIDE = "unhide"
     SET_BACKEND_STATE = "set_backend_state"
+    SET_ROUTE = "set_route"
+    REMOVE_ROUTE = "remove_route"
     READ_LOG = "read_log"
     READ_INPUT = "read_input"
     READ_OUTPUT = "read_output"

@@ -9,6 +9,7 @@ from pymongo.database import Database
 
 from execution_engine.config import Settings
 from execution_engine.jobs.outlook import OutlookReader
+from execution_engine.jobs.routing import RoutingReader
 from execution_engine.kbase.auth import Auth
 from execution_engine.kbase.cached import CheckedTokens, KnownModules, KnownPermissions
 from execution_engine.kbase.catalog import Catalog
@@ -24,6 +25,7 @@ from execution_engine.store.leases import LeaseStore
 from execution_engine.store.logs import LogStore
 from execution_engine.store.payloads import PayloadStore
 from execution_engine.store.recent import RecentStore
+from execution_engine.store.routes import RouteStore
 from execution_engine.store.tokens import TokenCipher
 
 
@@ -41,6 +43,7 @@ class Engine:
     logs: LogStore
     heartbeats: HeartbeatStore
     backends: BackendStore
+    routes: RouteStore
     leases: LeaseStore
     audit: AuditStore
     tokens: CheckedTokens
@@ -54,6 +57,11 @@ class Engine:
     def outlook(self) -> OutlookReader:
         """Tells what waiting jobs can hope for."""
         return OutlookReader(self.backends, self.leases)
+
+    @cached_property
+    def routing(self) -> RoutingReader:
+        """Tells which backends jobs go to."""
+        return RoutingReader(self.settings, self.routes)
 
 
 def build_engine(settings: Settings, database: Database[Document], cipher: TokenCipher) -> Engine:
@@ -73,6 +81,7 @@ def build_engine(settings: Settings, database: Database[Document], cipher: Token
         logs=LogStore(database),
         heartbeats=HeartbeatStore(database),
         backends=BackendStore(database),
+        routes=RouteStore(database),
         leases=LeaseStore(database),
         audit=AuditStore(database),
         tokens=CheckedTokens(

@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError
 
 from execution_engine.store.database import Document
 
-SOURCES = ("jobs", "batches", "limits", "backends")
+SOURCES = ("jobs", "batches", "limits", "backends", "routes")
 """The collections whose records have outboxes."""
 
 PAGE_MS = 5_000

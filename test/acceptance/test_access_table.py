@@ -95,6 +95,8 @@ def parameters(method: str, job_id: str, wsid: int, runner: Runner) -> dict[str,
         "run_job": {"method": METHOD, "wsid": wsid},
         "run_jobs": {"jobs": [{"method": METHOD}], "wsid": wsid},
         "set_backend_state": {"backend": "local", "state": "up"},
+        "set_route": {"method": "nobody.calls_this", "backends": ["local"]},
+        "remove_route": {"method": "nobody.calls_this"},
         "list_jobs": {"scope": "workspace", "wsid": wsid},
         "share_job": {"job_id": job_id, "users": ["carol"]},
         "unshare_job": {"job_id": job_id, "users": ["frank"]},
@@ -166,6 +168,8 @@ def play(world: World, method: str, row: Row, who: str) -> Outcome:
     wsid = world.place(who, row)
     job = world.job(row.subject, wsid)
     authorization = world.authorization(who, job, method)
+    if method == "remove_route":
+        world.stack.call("set_route", parameters("set_route", "", 0, job.runner), "admin")
     about = wsid or world.private
     params = parameters(method, job.id, about, world.runner(who, job))
     body = call(world.stack, method, params, authorization)

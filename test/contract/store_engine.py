@@ -39,6 +39,7 @@ from execution_engine.store.leases import LeaseStore
 from execution_engine.store.logs import LogStore
 from execution_engine.store.payloads import PayloadStore
 from execution_engine.store.recent import RecentStore
+from execution_engine.store.routes import RouteStore
 from execution_engine.store.tokens import TokenCipher
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -156,6 +157,7 @@ def make_engine(database: Database[Any], kbase: KBase, **changes: Any) -> Engine
         logs=LogStore(database),
         heartbeats=HeartbeatStore(database),
         backends=BackendStore(database),
+        routes=RouteStore(database),
         leases=LeaseStore(database),
         audit=AuditStore(database),
         tokens=services,

@@ -21,6 +21,7 @@ EXAMPLES = {
     "runner_id": "Jq3vZ8xkT0aYw5Lm",
     "backend_name": "local",
     "user_name": "bob",
+    "backend_name": "local",
 }
 
 LIBRARY = parse("""
