@@ -53,6 +53,7 @@ class Dispatcher:
             settings.service_token_file,
         )
         self._recent = RecentFold(engine.database)
+        self._recent_is_behind = False
         self._reconcile_every = settings.reconcile_interval_ms / 1000
         self._due: dict[str, float] = {}
 
@@ -86,9 +87,9 @@ class Dispatcher:
             self._reconciler.run()
             self._aftermath.run()
             self._engine.audit.collect()
-        if self._is_due("recent", _RECENT_SECONDS):
-            # One step: after a long pause the table catches up over some rounds, and hands-outs go on meanwhile.
-            self._recent.step(clock.now())
+        if self._is_due("recent", _RECENT_SECONDS) or self._recent_is_behind:
+            # One step: after a long pause the table catches up over many rounds, and hands-outs go on meanwhile.
+            self._recent_is_behind = self._recent.step(clock.now())
         if self._is_due("orphans", _ORPHANS_SECONDS):
             self._reconciler.end_orphans()
         if self._is_due("sweep", _SWEEP_SECONDS):

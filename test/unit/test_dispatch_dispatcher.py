@@ -69,9 +69,12 @@ class Fold:
 
     def __init__(self) -> None:
         self.steps = 0
+        self.left = 0
 
-    def step(self, _: Any) -> None:
+    def step(self, _: Any) -> bool:
         self.steps += 1
+        self.left = max(0, self.left - 1)
+        return self.left > 0
 
 
 @pytest.fixture
@@ -128,6 +131,17 @@ def test_each_task_has_its_own_pace(dispatcher: Dispatcher, backend: ToldBackend
         asked.append([call for call in backend.calls if call != "resources"])
     assert asked == [["poll", "queue"], [], ["poll"], ["poll", "queue"], []]
     assert fold.steps == 2
+
+
+def test_a_table_that_is_behind_catches_up_by_a_step_a_round(dispatcher: Dispatcher, fold: Fold, clock: Clock) -> None:
+    fold.left = 3
+    for _ in range(5):
+        dispatcher.round()
+        clock.seconds += 0.1
+    assert fold.steps == 3
+    clock.seconds += 2.0
+    dispatcher.round()
+    assert fold.steps == 4
 
 
 def test_orphaned_payloads_are_swept_now_and_then(
