@@ -48,7 +48,8 @@ docs: $(VENV)/installed-dev ## make the generated pages of docs/reference anew
 
 wheels: $(VENV)/installed ## the package and all it needs as wheels, for an image
 	@rm -rf wheels build
-	@$(PIP) wheel --wheel-dir wheels . pip
+	@trap 'rm -f execution_engine/git_commit' EXIT; git rev-parse HEAD > execution_engine/git_commit || true; \
+	  $(PIP) wheel --wheel-dir wheels . pip
 	@rm -rf build
 
 image: wheels ## build the container image (IMAGE, BASE_IMAGE)

@@ -23,6 +23,7 @@ from execution_engine.jobs.wellbeing import Wellbeing, service_pings
 from execution_engine.rpc.limits import Limits
 from execution_engine.rpc.protection import Protected
 from execution_engine.rpc.wsgi import RpcApplication, WsgiApplication
+from execution_engine.source import git_commit
 from execution_engine.store.database import UNREACHABLE, connect
 from execution_engine.store.schema import prepare
 from execution_engine.store.tokens import load_cipher
@@ -64,7 +65,7 @@ def application(
         read_seconds=settings.request_deadline_seconds,
     )
     wellbeing = Wellbeing(engine, service_pings(settings) if pings is None else pings)
-    registry = native_registry(engine, contract(), wellbeing)
+    registry = native_registry(engine, contract(), wellbeing, git_commit())
     return RpcApplication(
         {ENGINE_PATH: registry},
         _pages(settings, engine, wellbeing),

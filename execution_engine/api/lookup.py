@@ -12,6 +12,7 @@ from execution_engine.api.views import (
 )
 from execution_engine.core.ids import parse_job_id
 from execution_engine.jobs import listing
+from execution_engine.jobs.audit import Act, note_reading
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
 from execution_engine.jobs.lookup import find_job, find_jobs, readable_job
@@ -45,6 +46,7 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
 
     def get_report(user: User, params: Document) -> Document:
         job = readable_job(engine, user, parse_job_id(params["job_id"]))
+        note_reading(engine, user, [job], Act.READ_REPORT)
         return {"reports": read_reports(engine.workspace, job.get("reports", []), user.token)}
 
     registry.add("check_job", check_job, rules.reader)

@@ -30,10 +30,9 @@ def register(registry: Registry, engine: Engine, rules: Rules, wellbeing: Wellbe
         return {
             "state": "ok" if all(state["state"] == "up" for state in states.values()) else "degraded",
             "version": __version__,
-            "git_commit": git_commit,
             "server_time": to_ms(now()),
             "dependencies": states,
-        }
+        } | ({"git_commit": git_commit} if git_commit else {})
 
     def ver(_: None, __: Document) -> str:
         return __version__

@@ -9,7 +9,7 @@ user: ContextVar[str] = ContextVar("user", default="")
 """The checked user whose call is carried out; empty while nobody is known."""
 
 job: ContextVar[str] = ContextVar("job", default="")
-"""The id of the job that the call names; empty if it names none, or more than one."""
+"""The id of the job, or batch, that the call names or makes; empty if there is none, or more than one."""
 
 
 def begin_call() -> None:

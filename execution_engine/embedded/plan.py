@@ -115,6 +115,9 @@ def _generated(folder: Path, host: str, port: int, services_port: int) -> dict[s
         "embedded-services": "true",
         "service-token-file": str(folder / "service.token"),
         "token-key-file": str(folder / "secret.key"),
+        # One machine has few jobs, and somebody who watches them.
+        "heartbeat-seconds": "1",
+        "heartbeat-write-seconds": "0.5",
     }
 
 

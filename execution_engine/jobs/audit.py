@@ -2,8 +2,8 @@
 
 - every act of a person that changes something: submit (a job, a batch), retry, cancel, share, unshare, hide, unhide;
   of administrators: drain and resume a backend, set and remove a route;
-- the reading of other people's logs, inputs and outputs by administrators, in their role as such: once for each
-  administrator, job and kind in ten minutes, for who follows a log reads it every second.
+- the reading of other people's logs, inputs, outputs and reports by administrators, in their role as such: once for
+  each administrator, job and kind in ten minutes, for who follows a log reads it every second.
 
 What the engine does by itself (hand out, start, lose, finish) is in the job's history. What runners do is theirs.
 
@@ -44,6 +44,7 @@ class Act(StrEnum):
     READ_LOG = "read_log"
     READ_INPUT = "read_input"
     READ_OUTPUT = "read_output"
+    READ_REPORT = "read_report"
 
 
 def note(

@@ -1,6 +1,6 @@
 """Finding jobs for somebody: their records, and the details that were asked for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from execution_engine.store.payloads import input_key
 
 PARAMS, OUTPUT, CONTACT, RETRIES, HOLD, HIDDEN = "params", "output", "contact", "retries", "hold", "hidden"
 ALL_DETAILS = frozenset({PARAMS, OUTPUT, CONTACT, RETRIES, HOLD, HIDDEN})
+OMITTED = "omitted"
+PAYLOAD_BYTES = 16_000_000  # of all params and outputs in one answer about more than one job
 _RECORD_FIELDS = ("_id", "user", "wsid", "method", "app_id", "status", "active", "batch", "children", "batch_id")
 _TIMES = ("created", "estimating", "queued", "running", "finished", "updated")
 
@@ -89,15 +91,16 @@ def find_batches(engine: Engine, batch_ids: Sequence[ObjectId]) -> dict[ObjectId
 
 
 def add_details(engine: Engine, user: User, found: Iterable[Found], details: frozenset[str]) -> None:
-    """Fill in the details, each kind for all jobs at once. The jobs must be ones that the user may see whole."""
+    """Fill in the details, each kind for all jobs at once. The jobs must be ones that the user may see whole.
+
+    What of params and outputs is beyond PAYLOAD_BYTES is left out; the detail OMITTED names it.
+    """
     jobs = {item.record["_id"]: item for item in found if "batch" not in item.record}
     for item in jobs.values() if HIDDEN in details else ():
         if user.name in item.record.get("hidden_by", ()):
             item.details[HIDDEN] = 1
     if details & {PARAMS, OUTPUT}:
-        acts = [act for name, act in ((PARAMS, Act.READ_INPUT), (OUTPUT, Act.READ_OUTPUT)) if name in details]
-        note_reading(engine, user, (item.record for item in jobs.values()), *acts)
-        _add_payloads(engine, jobs, details)
+        _add_payloads(engine, user, jobs, details)
     if CONTACT in details:
         running = [job_id for job_id, item in jobs.items() if item.record["status"] == Status.RUNNING]
         for job_id, beat in (engine.heartbeats.get_many(running) if running else {}).items():
@@ -111,18 +114,32 @@ def add_details(engine: Engine, user: User, found: Iterable[Found], details: fro
             jobs[job_id].details[HOLD] = hold
 
 
-def _add_payloads(engine: Engine, jobs: dict[ObjectId, Found], details: frozenset[str]) -> None:
+def _add_payloads(engine: Engine, user: User, jobs: dict[ObjectId, Found], details: frozenset[str]) -> None:
     keys: dict[str, tuple[Found, str]] = {}
-    for job_id, item in jobs.items():
-        if PARAMS in details:
-            keys[input_key(job_id)] = (item, PARAMS)
-        if OUTPUT in details and "output" in item.record:
-            keys[item.record["output"]["key"]] = (item, OUTPUT)
+    left = PAYLOAD_BYTES
+    for item in jobs.values():
+        for name, key, size in _payloads(item.record):
+            if name not in details:
+                continue
+            if size > left and len(jobs) > 1:
+                item.details.setdefault(OMITTED, []).append(name)
+                continue
+            left -= size
+            keys[key] = (item, name)
+    for name, act in ((PARAMS, Act.READ_INPUT), (OUTPUT, Act.READ_OUTPUT)):
+        note_reading(engine, user, (item.record for item, of_it in keys.values() if of_it == name), act)
     values = engine.payloads.remembered(keys)
     values |= engine.read_payload.get_many(key for key in keys if key not in values)
     for key, value in values.items():
         item, name = keys[key]
         item.details[name] = value["params"] if name == PARAMS else value
+
+
+def _payloads(record: Document) -> Iterator[tuple[str, str, int]]:
+    """What the job has of PARAMS and OUTPUT: the name, the key in the store, the bytes of its JSON."""
+    yield PARAMS, input_key(record["_id"]), record.get("params_bytes", 0)  # older jobs do not say
+    if "output" in record:
+        yield OUTPUT, record["output"]["key"], record["output"]["bytes"]
 
 
 def readable_job(engine: Engine, user: User, job_id: ObjectId) -> Document:

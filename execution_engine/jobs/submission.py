@@ -152,6 +152,7 @@ def prepare(
         "service_ver": app.commit,
         "client_group": group,
         "requirements": _requirements(engine, asked, app, group, reports, path),
+        "params_bytes": len(params),
         "status": Status.CREATED,
         "active": True,
         "claimed": False,

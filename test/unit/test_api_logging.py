@@ -3,7 +3,7 @@ import logging
 from typing import Any
 
 import pytest
-from store_engine import submit
+from store_engine import METHOD, submit
 from werkzeug.test import Client
 
 from execution_engine.api.methods import native_registry
@@ -57,6 +57,14 @@ def test_a_call_is_one_line_with_who_what_and_how_long(engine: Engine, lines: li
         "method": "check_job",
         "outcome": "ok",
     }
+
+
+def test_a_submission_is_a_line_with_the_new_id(engine: Engine, lines: list[dict[str, Any]]) -> None:
+    call(engine, "run_job", {"method": METHOD})
+    call(engine, "run_jobs", {"jobs": [{"method": METHOD}]})
+    made = [str(record["_id"]) for name in ("jobs", "batches") for record in engine.database[name].find()]
+    job_id, batch_id = made[0], made[-1]
+    assert [(line["method"], line["job"]) for line in lines] == [("run_job", job_id), ("run_jobs", batch_id)]
 
 
 def test_a_refused_call_says_why_and_names_nobody_who_is_not_known(engine: Engine, lines: list[dict[str, Any]]) -> None:

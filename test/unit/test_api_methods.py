@@ -5,7 +5,20 @@ from typing import Any
 import mongomock
 import pytest
 from bson import ObjectId
-from store_engine import COMMIT, METHOD, RUNNER, KBase, begin, claim, hand_out, make_engine, record, submit
+from store_engine import (
+    COMMIT,
+    METHOD,
+    RUNNER,
+    KBase,
+    begin,
+    claim,
+    finish,
+    hand_out,
+    make_engine,
+    record,
+    running,
+    submit,
+)
 from store_exceptions import imitate_indexes
 
 from execution_engine import __version__
@@ -21,6 +34,7 @@ from execution_engine.core.errors import (
     TokenInvalid,
     TokenMissing,
 )
+from execution_engine.jobs import lookup
 from execution_engine.jobs.engine import Engine
 from execution_engine.rpc.registry import Registry
 
@@ -268,6 +282,54 @@ def test_a_retry_has_an_error_per_job_never_of_the_call(call: Call, engine: Engi
     kbase.down.add("catalog")
     (refused,) = call("retry_jobs", job_ids=[ended])
     assert refused["error"]["reason"] == "catalog_unavailable"
+
+
+def test_an_id_that_is_named_twice_is_retried_once(call: Call, engine: Engine) -> None:
+    one, other = str(submit(engine)), str(submit(engine))
+    call("cancel_jobs", job_ids=[one, other])
+    first, second, again = call("retry_jobs", job_ids=[one, other, one])
+    assert first == again
+    assert [first["job_id"], second["job_id"]] == [one, other]
+    assert call("check_job", job_id=one)["retries"] == [first["retry_id"]]
+
+
+def test_what_does_not_fit_into_an_answer_is_left_out_and_named(
+    call: Call, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, credential = running(engine, params=["x" * 50])
+    finish(engine, done, credential, output=["y" * 50])
+    large, small = submit(engine, params=["z" * 70]), submit(engine, params=[])
+    ids = [str(job_id) for job_id in (done, large, small)]
+    monkeypatch.setattr(lookup, "PAYLOAD_BYTES", 120)
+    asked = {"fields": ["params", "output"]}
+    jobs = call("check_jobs", job_ids=ids, **asked)["jobs"]
+    assert [jobs[job_id].keys() - {"job_id"} for job_id in ids] == [{"params", "output"}, {"omitted"}, {"params"}]
+    assert jobs[ids[1]]["omitted"] == ["params"]
+    page = call("list_jobs", order="asc", **asked)["jobs"]
+    assert page == [jobs[job_id] for job_id in ids]
+    monkeypatch.setattr(lookup, "PAYLOAD_BYTES", 10)
+    assert call("check_job", job_id=ids[0], **asked).keys() == {"job_id", "params", "output"}
+    assert call("check_jobs", job_ids=ids[:1], **asked)["jobs"][ids[0]].keys() == {"job_id", "params", "output"}
+
+
+def test_what_was_left_out_was_not_read(
+    call: Call, engine: Engine, kbase: KBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kbase.roles["ruth"] = {"EE_ADMIN_RO"}
+    jobs = [str(submit(engine, params=["x" * 50])) for _ in range(2)]
+    monkeypatch.setattr(lookup, "PAYLOAD_BYTES", 60)
+    call("check_jobs", "ruth", job_ids=jobs, fields=["params"])
+    read = call("list_audit", "ruth", act="read_input")["entries"]
+    assert [entry["job_id"] for entry in read] == jobs[:1]
+
+
+def test_an_administrators_look_at_a_report_is_audited(call: Call, engine: Engine, kbase: KBase) -> None:
+    kbase.roles["ruth"] = {"EE_ADMIN_RO"}
+    job_id = str(submit(engine))
+    for by in ("alice", "ruth"):
+        call("get_report", by, job_id=job_id)
+    (entry,) = call("list_audit", "ruth", act="read_report")["entries"]
+    assert (entry["actor"], entry["role"], entry["job_id"]) == ("ruth", "read_admin", job_id)
 
 
 def log_of(call: Call, engine: Engine, n: int) -> str:

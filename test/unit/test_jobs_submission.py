@@ -42,6 +42,7 @@ def test_a_job_begins_as_created_and_waiting(engine: Engine) -> None:
         "source_ws_objects": ["7/1/1"],
         "client_group": "local",
         "requirements": {"cpus": 2, "memory_mb": 512, "disk_gb": 1},
+        "params_bytes": 10,
         "status": "created",
         "active": True,
         "claimed": False,

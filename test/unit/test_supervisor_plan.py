@@ -50,6 +50,7 @@ def test_a_first_plan_has_everything_in_the_data_folder(plan: Planner, tmp_path:
     assert settings.external_url == settings.worker_url == f"http://127.0.0.1:{settings.port}/services/ee"
     assert settings.auth_url == f"http://127.0.0.1:{settled.services_port}/services/auth"
     assert settings.embedded_services
+    assert settings.heartbeat_write_seconds < settings.heartbeat_seconds == 1.0, "progress is seen as it is made"
     Fernet((data / "secret.key").read_text().strip())
     assert (mode(data / "secret.key"), mode(data / "deploy.cfg"), mode(data / "mongo")) == (0o600, 0o600, 0o700)
 
