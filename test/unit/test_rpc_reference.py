@@ -20,7 +20,6 @@ EXAMPLES = {
     "method_name": "sequence_tools.assembly_stats",
     "runner_id": "Jq3vZ8xkT0aYw5Lm",
     "user_name": "bob",
-    "backend_name": "local",
 }
 
 LIBRARY = parse("""
