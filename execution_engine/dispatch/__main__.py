@@ -12,7 +12,9 @@ from execution_engine.config import load
 from execution_engine.core.errors import ConfigurationError
 from execution_engine.core.logs import configure_logging
 from execution_engine.dispatch.dispatcher import Dispatcher
+from execution_engine.dispatch.run_reports import RunReports
 from execution_engine.jobs.engine import build_engine
+from execution_engine.kbase.catalog import Catalog
 from execution_engine.store.database import UNREACHABLE, connect
 from execution_engine.store.schema import prepare
 from execution_engine.store.tokens import load_cipher
@@ -45,6 +47,10 @@ def main() -> int:
         # It answers, and refuses: waiting would not change that.
         print(f"The database can't be used: {error}", file=sys.stderr)  # noqa: T201  as above
         return 1
+    if settings.service_token_file:
+        catalog = Catalog(settings.catalog_url, settings.http_timeout_seconds)
+        reports = RunReports(engine.jobs, catalog, settings.service_token_file)
+        threading.Thread(target=reports.run, args=(stop,), name="run reports", daemon=True).start()
     Dispatcher(engine, backends).run(stop)
     return 0
 

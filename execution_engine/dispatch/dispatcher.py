@@ -18,7 +18,6 @@ from execution_engine.dispatch.post import Post
 from execution_engine.dispatch.reconcile import Reconciler
 from execution_engine.dispatch.sweep import sweep_orphans
 from execution_engine.jobs.engine import Engine
-from execution_engine.kbase.catalog import Catalog
 from execution_engine.store.leases import LeaseLost
 from execution_engine.store.recent_fold import RecentFold
 
@@ -49,8 +48,7 @@ class Dispatcher:
             engine.jobs,
             engine.payloads,
             engine.heartbeats,
-            Catalog(settings.catalog_url, settings.http_timeout_seconds),
-            settings.service_token_file,
+            catalog_counts=bool(settings.service_token_file),
         )
         self._recent = RecentFold(engine.database)
         self._recent_is_behind = False

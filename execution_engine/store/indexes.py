@@ -115,6 +115,13 @@ INDEXES: tuple[Index, ...] = (
     ),
     Index(
         "jobs",
+        "untold",
+        _up("untold", "_id"),
+        "after the end: jobs of which the Catalog is still to be told",
+        {"partialFilterExpression": {"untold": True}},
+    ),
+    Index(
+        "jobs",
         "idempotency",
         _up("user", "idempotency.key"),
         "submission: the same key again",

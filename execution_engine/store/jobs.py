@@ -196,14 +196,28 @@ class JobStore:
         return list(self._jobs.find({"active": True, "claimed": True}, _IN_FLIGHT).hint("active"))
 
     def ended_with_work_left(self, limit: int) -> list[Document]:
-        """Ended jobs whose token is still to be erased and whose statistics are still to be reported."""
-        return list(self._jobs.find({"cleanup": True}).hint("cleanup").limit(limit))
+        """Ended jobs whose token is still to be erased: their ids, and ``running`` of those that ran."""
+        return list(self._jobs.find({"cleanup": True}, {"running": 1}).hint("cleanup").limit(limit))
 
-    def mark_cleaned(self, job_ids: Sequence[ObjectId]) -> None:
-        """Nothing is left to do for these ended jobs."""
-        self._jobs.update_many(
-            {"_id": {"$in": list(job_ids)}, "status": {"$in": list(FINAL)}}, {"$unset": {"cleanup": ""}}
-        )
+    def mark_cleaned(self, job_ids: Sequence[ObjectId], *, untold: bool = False) -> None:
+        """Nothing is left to do for these ended jobs; ``untold``: but to tell the Catalog."""
+        change: Document = {"$unset": {"cleanup": ""}}
+        if untold:
+            change["$set"] = {"untold": True}
+        query = {"_id": {"$in": list(job_ids)}, "cleanup": True, "status": {"$in": list(FINAL)}}
+        self._jobs.update_many(query, change)
+
+    def any_untold(self) -> bool:
+        """Whether the Catalog is still to be told of any job."""
+        return self._jobs.find_one({"untold": True}, {"_id": 1}) is not None
+
+    def take_untold(self) -> Document | None:
+        """The oldest job that the Catalog is still to be told of; from now on it counts as told."""
+        return self._jobs.find_one_and_update({"untold": True}, {"$unset": {"untold": ""}}, sort=[("_id", 1)])
+
+    def put_back_untold(self, job_id: ObjectId) -> None:
+        """The Catalog was not told of it."""
+        self._jobs.update_one({"_id": job_id}, {"$set": {"untold": True}})
 
 
 def _with_key(collection: Collection[Document], user: str, key: str) -> Document | None:

@@ -355,6 +355,23 @@ def test_ended_jobs_are_found_until_nothing_is_left_to_do(store: JobStore) -> No
     assert [job["_id"] for job in store.ended_with_work_left(10)] == ids[:1]
 
 
+def test_the_catalog_is_told_of_each_job_once_oldest_first(store: JobStore) -> None:
+    ids = inserted(store, *(new_job() for _ in range(3)))
+    for job_id in ids[:2]:
+        store.apply(job_id, claim_of())
+        store.apply(job_id, LOST)
+    assert not store.any_untold()
+    store.mark_cleaned(ids, untold=True)
+    assert store.any_untold()
+    first = store.take_untold()
+    assert first
+    assert first["_id"] == ids[0]
+    store.mark_cleaned(ids, untold=True)
+    store.put_back_untold(ids[0])
+    assert [job["_id"] for job in iter(store.take_untold, None)] == ids[:2]
+    assert not store.any_untold()
+
+
 # -- durability
 
 

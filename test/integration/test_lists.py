@@ -164,6 +164,8 @@ LOOK_UPS: dict[str, Callable[[JobStore], Any]] = {
     "waiting_of": lambda store: store.waiting_of("local", "alice", 10),
     "in_flight": lambda store: store.in_flight(),
     "ended_with_work_left": lambda store: store.ended_with_work_left(10),
+    "any_untold": lambda store: store.any_untold(),
+    "take_untold": lambda store: store.take_untold(),
     "batch_job_ids": lambda store: store.batch_job_ids(ObjectId()),
     "batch_counts": lambda store: store.batch_counts([ObjectId()]),
     "retries_of": lambda store: store.retries_of([ObjectId()]),
