@@ -19,6 +19,7 @@ EXAMPLES = {
     "job_id": "68e5f0a1b2c3d4e5f6a7b8c9",
     "method_name": "sequence_tools.assembly_stats",
     "runner_id": "Jq3vZ8xkT0aYw5Lm",
+    "backend_name": "local",
     "user_name": "bob",
 }
 
