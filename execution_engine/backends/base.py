@@ -7,7 +7,7 @@ in plain words; a problem of one job is a value in the answer, never an exceptio
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Self
 
@@ -39,7 +39,9 @@ class Submission:
 
     ``tag`` names it inside the system and is never used for another one. ``ticket`` is the single-use start ticket, the
     only secret that a system's records may carry. ``time_limit_s`` is the longest run time; None if there is none.
-    ``user`` is whom a system's own fair share counts it for.
+    ``user`` is whom a system's own fair share counts it for. ``constraints`` are what the app wants of a machine beyond
+    the requirements, by name; both sides are letters, digits and ``_.:/+-``. A system that knows no such names passes
+    over them.
     """
 
     tag: str
@@ -50,6 +52,7 @@ class Submission:
     client_group: str
     user: str
     time_limit_s: int | None = None
+    constraints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
