@@ -36,6 +36,11 @@ class Transition:
     role: str | None = None
     audit: dict[str, Any] | None = None
 
+    @property
+    def ends_attempt(self) -> bool:
+        """Whether nobody has the job any more afterwards."""
+        return self.to == Status.CREATED or self.to in FINAL
+
     def condition(self, job_id: Any) -> dict[str, Any]:
         """The filter of the update."""
         status = self.leaves[0] if len(self.leaves) == 1 else {"$in": list(self.leaves)}
@@ -70,19 +75,27 @@ class Transition:
         }
 
 
-def claim(at: dt.datetime, *, attempt: int, tag: str, ticket_hash: str, claim_id: str, backend: str) -> Transition:
-    """Take a waiting job for an attempt, before its backend is called."""
+def claim(
+    at: dt.datetime,
+    *,
+    attempt: int,
+    tag: str,
+    ticket_hash: str,
+    claim_id: str,
+    backend: str,
+    time_limit_s: int | None = None,
+) -> Transition:
+    """Take a waiting job for an attempt, before its backend is called. ``time_limit_s``: how long it may run."""
+    held = {"n": attempt, "tag": tag, "ticket": ticket_hash, "claim": claim_id, "claimed_at": at}
+    if time_limit_s is not None:
+        held["time_limit_s"] = time_limit_s
     return Transition(
         event="claimed",
         at=at,
         leaves=(Status.CREATED,),
         actor="engine",
         where={"claimed": False, "attempt.n": attempt - 1, "cancel_requested": None},
-        put={
-            "claimed": True,
-            "backend": backend,
-            "attempt": {"n": attempt, "tag": tag, "ticket": ticket_hash, "claim": claim_id, "claimed_at": at},
-        },
+        put={"claimed": True, "backend": backend, "attempt": held},
         drop=("backend_id", "host"),
         attempt=attempt,
     )

@@ -14,6 +14,7 @@ from execution_engine.core import clock
 from execution_engine.dispatch.aftermath import Aftermath
 from execution_engine.dispatch.desk import Desk
 from execution_engine.dispatch.feed import Feed
+from execution_engine.dispatch.places import Places
 from execution_engine.dispatch.post import Post
 from execution_engine.dispatch.reconcile import Reconciler
 from execution_engine.dispatch.sweep import sweep_orphans
@@ -39,10 +40,10 @@ class Dispatcher:
         self._pause = settings.dispatch_interval_ms / 1000
         self._desks = {name: Desk(backend, engine.backends) for name, backend in backends.items()}
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._post = Post(engine.jobs, engine.leases, owner, settings.lease_seconds)
+        self._post = Post(engine.jobs, engine.slots, engine.leases, owner, settings.lease_seconds)
         groups = list(settings.client_groups.values())
         tries = settings.max_start_attempts
-        self._feed = Feed(self._post, groups, self._desks)
+        self._feed = Feed(self._post, Places(self._post, engine.limits, engine.slots), groups, self._desks)
         self._reconciler = Reconciler(self._post, self._desks, settings.submit_timeout_seconds, tries)
         self._aftermath = Aftermath(
             engine.jobs,

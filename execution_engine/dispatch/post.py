@@ -2,13 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from bson import ObjectId
+from pymongo.client_session import ClientSession
 
 from execution_engine.core.transitions import Transition
 from execution_engine.jobs.holds import DISPATCH_LEASE
 from execution_engine.store.jobs import JobStore
 from execution_engine.store.leases import Lease, LeaseLost, LeaseStore
+from execution_engine.store.slots import SlotStore
+
+T = TypeVar("T")
 
 _SAFETY = 0.8  # beyond this share of the lease's time, by its own clock, the holder makes sure of it before it writes
 
@@ -19,12 +24,14 @@ class Post:
     def __init__(
         self,
         jobs: JobStore,
+        slots: SlotStore,
         leases: LeaseStore,
         owner: str,
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.jobs = jobs
+        self._slots = slots
         self._leases = leases
         self._owner = owner
         self._seconds = seconds
@@ -47,19 +54,40 @@ class Post:
             self._leases.release(self._lease)
             self._lease = None
 
+    @property
+    def term(self) -> int | None:
+        """A number that changes whenever somebody else may have held the post meanwhile; None without the post."""
+        return self._lease.fence if self._lease else None
+
     def write(self, writes: Sequence[tuple[ObjectId, Transition]]) -> int:
-        """Apply the transitions whose conditions hold, in one transaction with the lease; how many did.
+        """Apply the transitions whose conditions hold; how many did. Attempts that they end give their slots back.
 
         Raises:
             LeaseLost: the post is another's now, or may be.
         """
         if not writes:
             return 0
+        ended = [job_id for job_id, transition in writes if transition.ends_attempt]
+
+        def write(session: ClientSession | None) -> int:
+            applied = self.jobs.apply_many(writes, session)
+            if ended:
+                self._slots.free_ended(ended, session)
+            return applied
+
+        return self.act(write)
+
+    def act(self, write: Callable[[ClientSession | None], T]) -> T:
+        """Do ``write`` in one transaction with the lease; it may be called again, after what it did was rolled back.
+
+        Raises:
+            LeaseLost: the post is another's now, or may be.
+        """
         if self._lease and self._clock() > self._renewed_at + self._seconds * _SAFETY:
             self._make_sure()
         if self._lease is None:
             raise LeaseLost
-        return self._leases.write_under(self._lease, lambda session: self.jobs.apply_many(writes, session))
+        return self._leases.write_under(self._lease, write)
 
     def _make_sure(self) -> None:
         """After a call that lasted as long as the lease: go on, unless somebody has held it in between."""

@@ -1,28 +1,54 @@
 """Whose job is next: in each client group users take turns."""
 
 from collections.abc import Iterable, Mapping
-from heapq import heapify, heapreplace
+from heapq import heapify, heappop, heapreplace
 
 
 class Turns:
-    """Divides free places among users: who has least with the backends is first, then who was served longest ago."""
+    """Orders the users of a client group: who has least in flight is first, then who was served longest ago."""
 
     def __init__(self) -> None:
         self._count = 0
         self._served: dict[str, int] = {}
 
-    def divide(self, places: int, users: Iterable[str], in_flight: Mapping[str, int]) -> dict[str, int]:
-        """How many of ``places`` each user gets, as if everybody had enough jobs waiting.
+    def begin(self, users: Iterable[str], in_flight: Mapping[str, int]) -> "Round":
+        """The order now. ``users`` come by the age of their oldest job, which decides among those never served."""
+        return Round(self, users, in_flight)
 
-        ``users`` come in the order of their oldest job, which decides among those who were never served.
-        """
-        heap = [(in_flight.get(user, 0), self._served.get(user, 0), order, user) for order, user in enumerate(users)]
-        heapify(heap)
-        shares: dict[str, int] = {}
-        for _ in range(places if heap else 0):
-            load, _, order, user = heap[0]
-            shares[user] = shares.get(user, 0) + 1
-            self._count += 1
-            heapreplace(heap, (load + 1, self._count, order, user))
-            self._served[user] = self._count
-        return shares
+    def last_served(self, user: str) -> int:
+        """Grows with every turn; 0 for one who never had any."""
+        return self._served.get(user, 0)
+
+    def note_served(self, user: str) -> int:
+        """The user has had a turn; its number."""
+        self._count += 1
+        self._served[user] = self._count
+        return self._count
+
+
+class Round:
+    """One handing out of places: each user who is next is either served, and comes in again behind, or leaves."""
+
+    def __init__(self, turns: Turns, users: Iterable[str], in_flight: Mapping[str, int]) -> None:
+        self._turns = turns
+        self._heap = [
+            (in_flight.get(user, 0), turns.last_served(user), order, user) for order, user in enumerate(users)
+        ]
+        heapify(self._heap)
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    @property
+    def next(self) -> str | None:
+        """Whose turn it is; None once nobody is left."""
+        return self._heap[0][-1] if self._heap else None
+
+    def serve(self) -> None:
+        """The next user gets a place."""
+        load, _, order, user = self._heap[0]
+        heapreplace(self._heap, (load + 1, self._turns.note_served(user), order, user))
+
+    def leave(self) -> None:
+        """The next user can have no place in this round, and eats up nobody's."""
+        heappop(self._heap)

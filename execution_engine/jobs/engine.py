@@ -22,10 +22,12 @@ from execution_engine.store.heartbeats import HeartbeatStore
 from execution_engine.store.job_lists import JobLists
 from execution_engine.store.jobs import JobStore
 from execution_engine.store.leases import LeaseStore
+from execution_engine.store.limits import LimitStore
 from execution_engine.store.logs import LogStore
 from execution_engine.store.payloads import PayloadStore
 from execution_engine.store.recent import RecentStore
 from execution_engine.store.routes import RouteStore
+from execution_engine.store.slots import SlotStore
 from execution_engine.store.tokens import TokenCipher
 
 
@@ -52,6 +54,16 @@ class Engine:
     workspace: Workspace
     read_job: Coalescer[ObjectId, Document]
     read_payload: Coalescer[str, Any]
+
+    @cached_property
+    def limits(self) -> LimitStore:
+        """What is limited."""
+        return LimitStore(self.database)
+
+    @cached_property
+    def slots(self) -> SlotStore:
+        """Who has which places under limits."""
+        return SlotStore(self.database)
 
     @cached_property
     def outlook(self) -> OutlookReader:

@@ -95,15 +95,15 @@ INDEXES: tuple[Index, ...] = (
     Index(
         "jobs",
         "waiting",
-        _up("status", "claimed", "client_group", "user", "created", "_id"),
-        "dispatch: the heads of every user's queue in a group",
+        _up("status", "claimed", "client_group", "user", "created", "_id", "method"),
+        "dispatch: the heads of every user's queue in a group; a user's jobs there, without some methods",
         {"partialFilterExpression": {"status": "created"}},
     ),
     Index(
         "jobs",
         "active",
-        _up("active", "status", "client_group", "user", "_id"),
-        "reconcile: all jobs in flight; what each user runs in a group",
+        _up("active", "claimed", "backend", "client_group", "user", "status", "_id"),
+        "reconcile: all jobs in flight; how many each user has in a group, of the index alone",
         {"partialFilterExpression": {"active": True}},
     ),
     Index(
@@ -152,6 +152,8 @@ INDEXES: tuple[Index, ...] = (
     Index("audit", "actor_at", [*_up("actor"), *_LATEST], "audit: by person"),
     Index("audit", "act_at", [*_up("act"), *_LATEST], "audit: by kind of act"),
     Index("audit", "actor_act_at", [*_up("actor", "act"), *_LATEST], "audit: by person and kind of act"),
+    Index("slots", "counter_n", _up("counter", "n"), "limits: a counter's slots, each number once", {"unique": True}),
+    Index("slots", "job", _up("job", "attempt"), "limits: the slots that a job gives back"),
     Index("job_logs", "job_first", _up("job", "first"), "a log's chunks in order, each place once", {"unique": True}),
     Index(
         "job_logs",

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bson import ObjectId
 from pymongo import ReturnDocument, UpdateOne, timeout
@@ -21,6 +22,7 @@ _IN_FLIGHT = dict.fromkeys(
 BATCH_SECONDS = 25  # by itself the driver would try for two minutes, and its caller is gone by then
 
 SHOWN_RETRIES = 1_000
+ENDED = 1_000  # at a time
 
 
 class JobStore:
@@ -175,15 +177,24 @@ class JobStore:
         )
         return [row["_id"] for row in rows]
 
-    def waiting_of(self, group: str, user: str, limit: int) -> list[Document]:
-        """A user's jobs that wait in the group, oldest first."""
-        query = {"status": "created", "claimed": False, "client_group": group, "user": user}
-        fields = {"attempt": 1, "requirements": 1, "client_group": 1, "user": 1}
+    def waiting_of(
+        self, group: str, user: str, limit: int, seen: Sequence[Any] = (), closed: Sequence[str] = ()
+    ) -> list[Document]:
+        """A user's jobs that wait in the group, oldest first, without those ``seen`` and the methods ``closed``."""
+        query: Document = {"status": "created", "claimed": False, "client_group": group, "user": user}
+        if seen:
+            query["_id"] = {"$nin": list(seen)}
+        if closed:
+            query["method"] = {"$nin": list(closed)}
+        fields = {"attempt": 1, "requirements": 1, "client_group": 1, "user": 1, "method": 1}
         return list(self._jobs.find(query, fields).hint("waiting").sort([("created", 1), ("_id", 1)]).limit(limit))
 
-    def claimed_by(self, claim_id: str, job_ids: Sequence[ObjectId]) -> set[ObjectId]:
+    def claimed_by(
+        self, claim_id: str, job_ids: Sequence[ObjectId], session: ClientSession | None = None
+    ) -> set[ObjectId]:
         """Those of the jobs that the claim ``claim_id`` got."""
-        found = self._jobs.find({"_id": {"$in": list(job_ids)}, "attempt.claim": claim_id}, {"_id": 1})
+        query = {"_id": {"$in": list(job_ids)}, "attempt.claim": claim_id}
+        found = self._jobs.find(query, {"_id": 1}, session=session)
         return {job["_id"] for job in found}
 
     def note_hold(self, job_id: ObjectId, hold: Document | None) -> None:
@@ -191,9 +202,21 @@ class JobStore:
         change = {"$set": {"hold": hold}} if hold else {"$unset": {"hold": ""}}
         self._jobs.update_one({"_id": job_id, "status": "queued"}, change)
 
-    def in_flight(self) -> list[Document]:
+    def in_flight(self, session: ClientSession | None = None) -> list[Document]:
         """All jobs that a backend may have: what the reconciler needs of them."""
-        return list(self._jobs.find({"active": True, "claimed": True}, _IN_FLIGHT).hint("active"))
+        return list(self._jobs.find({"active": True, "claimed": True}, _IN_FLIGHT, session=session).hint("active"))
+
+    def in_flight_counts(self) -> list[Document]:
+        """How many of them there are of each kind: ``{backend, client_group, user, status, n}``; of the index alone."""
+        kind = {name: f"${name}" for name in ("backend", "client_group", "user", "status")}
+        rows = self._jobs.aggregate(
+            [{"$match": {"active": True, "claimed": True}}, {"$group": {"_id": kind, "n": {"$sum": 1}}}], hint="active"
+        )
+        return [{**row["_id"], "n": row["n"]} for row in rows]
+
+    def ended_lately(self) -> list[ObjectId]:
+        """Ended jobs that something is left to do for."""
+        return [job["_id"] for job in self._jobs.find({"cleanup": True}, {"_id": 1}).hint("cleanup").limit(ENDED)]
 
     def ended_with_work_left(self, limit: int) -> list[Document]:
         """Ended jobs whose token is still to be erased: their ids, and ``running`` of those that ran."""

@@ -21,6 +21,7 @@ from execution_engine.backends.base import (
 from execution_engine.core.errors import BackendUnavailable
 from execution_engine.core.transitions import Transition
 from execution_engine.store.jobs import JobStore
+from execution_engine.store.slots import SlotStore
 
 
 class Clock:
@@ -100,8 +101,16 @@ class ToldBackend(Backend):
 class FreePost:
     """A dispatcher's post without a lease: what its holder writes is simply written."""
 
+    term = 1
+
     def __init__(self, jobs: JobStore) -> None:
         self.jobs = jobs
+        self._slots = SlotStore(jobs._database)
 
     def write(self, writes: Sequence[tuple[ObjectId, Transition]]) -> int:
-        return self.jobs.apply_many(writes)
+        applied = self.jobs.apply_many(writes)
+        self._slots.free_ended([job_id for job_id, transition in writes if transition.ends_attempt])
+        return applied
+
+    def act(self, write: Callable[[None], Any]) -> Any:
+        return write(None)

@@ -115,9 +115,10 @@ class KBase:
     def module_version(self, name: str, version: str | None = None) -> ModuleVersion:
         if "catalog" in self.down:
             raise CatalogUnavailable
-        if name not in self.modules or version not in (None, "release", COMMIT):
+        known = self.modules.get(name.lower())  # the Catalog takes it in any case
+        if known is None or version not in (None, "release", COMMIT):
             raise AppNotFound(f"The Catalog has no version {version} of the module {name}.")
-        return self.modules[name]
+        return known
 
     def unreadable_objects(self, refs: list[str], token: str) -> list[str]:
         assert token.endswith("-token")

@@ -34,6 +34,7 @@ REAL_ONLY = {
     "test_a_repeated_call_is_answered_from_what_survives": NO_MONITORING,
     "test_an_earlier_submission_is_read_from_what_survives": NO_MONITORING,
     "test_a_marker_is_written_once_by_several_at_once": NO_THREADS,
+    "test_many_who_take_at_once_have_no_more_than_there_are": NO_TRANSACTIONS,
 }
 
 

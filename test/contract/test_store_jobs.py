@@ -316,7 +316,13 @@ def test_a_users_waiting_jobs_come_oldest_first(store: JobStore) -> None:
     jobs = inserted(store, *(new_job(n) for n in (4, 2, 3)), new_job(user="bob"), new_job(client_group="bigmem"))
     waiting = store.waiting_of("local", "alice", 2)
     assert [job["_id"] for job in waiting] == [jobs[1], jobs[2]]
-    assert waiting[0].keys() == {"_id", "attempt", "requirements", "client_group", "user"}
+    assert waiting[0].keys() == {"_id", "attempt", "requirements", "client_group", "user", "method"}
+
+
+def test_a_users_waiting_jobs_but_those_that_were_looked_at_and_some_methods(store: JobStore) -> None:
+    jobs = inserted(store, new_job(1), new_job(2, method="m.slow"), new_job(3), new_job(4))
+    waiting = store.waiting_of("local", "alice", 2, [jobs[0]], ["m.slow"])
+    assert [job["_id"] for job in waiting] == [jobs[2], jobs[3]]
 
 
 def test_what_holds_a_job_is_noted_while_it_is_queued(store: JobStore) -> None:
@@ -342,6 +348,21 @@ def test_in_flight_is_what_a_backend_may_have(store: JobStore) -> None:
     store.apply(ended, LOST)
     assert {job["_id"] for job in store.in_flight()} == {claimed, queued, running}
     assert all(job["backend"] == "local" for job in store.in_flight())
+
+
+def test_jobs_in_flight_are_counted_by_kind(store: JobStore) -> None:
+    jobs = inserted(store, *(new_job() for _ in range(3)), new_job(user="bob"), new_job(user="cem"))
+    for job_id in jobs[:4]:
+        store.apply(job_id, claim_of())
+    for job_id in jobs[:2]:
+        store.apply(job_id, queue_of())
+    kind = {"backend": "local", "client_group": "local"}
+    counts = sorted(store.in_flight_counts(), key=lambda row: (row["user"], row["status"]))
+    assert counts == [
+        {**kind, "user": "alice", "status": "created", "n": 1},
+        {**kind, "user": "alice", "status": "queued", "n": 2},
+        {**kind, "user": "bob", "status": "created", "n": 1},
+    ]
 
 
 def test_ended_jobs_are_found_until_nothing_is_left_to_do(store: JobStore) -> None:

@@ -163,6 +163,8 @@ LOOK_UPS: dict[str, Callable[[JobStore], Any]] = {
     "queue_heads": lambda store: store.queue_heads("local"),
     "waiting_of": lambda store: store.waiting_of("local", "alice", 10),
     "in_flight": lambda store: store.in_flight(),
+    "in_flight_counts": lambda store: store.in_flight_counts(),
+    "ended_lately": lambda store: store.ended_lately(),
     "ended_with_work_left": lambda store: store.ended_with_work_left(10),
     "any_untold": lambda store: store.any_untold(),
     "take_untold": lambda store: store.take_untold(),

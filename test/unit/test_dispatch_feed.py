@@ -11,8 +11,10 @@ from execution_engine.config import ClientGroupSettings
 from execution_engine.core.ids import hash_secret
 from execution_engine.dispatch.desk import Desk
 from execution_engine.dispatch.feed import Feed
+from execution_engine.dispatch.places import Places
 from execution_engine.jobs.control import cancel
 from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.limits import Kind, Target
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def feed_of(
     desks = {backend.name: Desk(backend, engine.backends, clock or Clock()) for backend in backends}
     settings = [ClientGroupSettings(group, tuple(desks), ahead) for group in groups]
     post: Any = FreePost(engine.jobs)
-    return Feed(post, settings, desks)
+    return Feed(post, Places(post, engine.limits, engine.slots), settings, desks)
 
 
 @pytest.fixture
@@ -126,8 +128,7 @@ def test_the_users_of_a_group_take_turns(feed: Feed, backend: ToldBackend, engin
 def test_a_user_with_few_jobs_leaves_no_place_empty(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
     of_ann = [submit(engine, "ann") for _ in range(20)]
     submit(engine, "bob")
-    assert feed.run() == 3
-    assert feed.run() == 1
+    assert feed.run() == 4
     assert set(of_ann[:3]) < set(job_ids(backend))
 
 
@@ -139,9 +140,13 @@ def test_jobs_of_a_user_go_in_their_order(feed: Feed, backend: ToldBackend, engi
 
 def test_each_group_has_its_own_room(engine: Engine, backend: ToldBackend) -> None:
     feed = feed_of(engine, backend, ahead=2, groups=("local", "bigmem"))
-    for group in ("local", "local", "local", "bigmem"):
-        submit(engine, client_group=group)
-    assert feed.run() == 3
+    for _ in range(3):
+        submit(engine)
+    assert feed.run() == 2
+    for _ in range(3):
+        submit(engine, client_group="bigmem")
+    assert feed.run() == 2, "what waits of one group takes no room of another"
+    assert feed.run() == 0
 
 
 def test_a_job_that_somebody_else_has_taken_is_not_submitted(
@@ -152,8 +157,9 @@ def test_a_job_that_somebody_else_has_taken_is_not_submitted(
 
     def chosen_and_then_gone(*args: Any) -> Any:
         jobs = choose(*args)
-        claim(engine, taken)
-        cancel(engine, person("alice"), cancelled, None)
+        if not record(engine, taken)["claimed"]:
+            claim(engine, taken)
+            cancel(engine, person("alice"), cancelled, None)
         return jobs
 
     monkeypatch.setattr(engine.jobs, "waiting_of", chosen_and_then_gone)
@@ -277,3 +283,111 @@ def test_while_the_best_backend_takes_no_more_the_next_one_serves(engine: Engine
     feed.run()
     assert feed.run() == 1
     assert far.order == [f"ee.{job_id}.2"]
+
+
+def limit(engine: Engine, value: int, **target: Any) -> None:
+    it = Target(**target)
+    engine.limits.put(it.name, engine.limits.value(it.name), it.fields() | {"value": value}, {})
+
+
+def test_no_more_jobs_of_a_user_start_than_the_limit(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+    limit(engine, 1, kind=Kind.RUNNING, each_user=True)
+    limit(engine, 2, kind=Kind.RUNNING, user="bob")
+    of_ann = [submit(engine, "ann") for _ in range(3)]
+    of_bob = [submit(engine, "bob") for _ in range(3)]
+    assert feed.run() == 3
+    assert set(job_ids(backend)) == {of_ann[0], *of_bob[:2]}
+    assert engine.slots.in_use(["user=ann", "user=bob"]) == {"user=ann": 1, "user=bob": 2}
+    ended = of_bob[0]
+    finish(engine, ended, begin(engine, ended, backend.tickets[f"ee.{ended}.1"])["credential"])
+    assert feed.run() == 1
+    assert job_ids(backend)[-1] == of_bob[2]
+
+
+def test_a_user_at_the_limit_eats_up_nobodys_places(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+    limit(engine, 1, kind=Kind.RUNNING, user="ann")
+    for _ in range(3):
+        submit(engine, "ann")
+    of_bob = [submit(engine, "bob") for _ in range(3)]
+    assert feed.run() == 4
+    assert set(of_bob) < set(job_ids(backend))
+
+
+def test_a_limit_in_a_group_leaves_the_users_other_groups_alone(engine: Engine, backend: ToldBackend) -> None:
+    feed = feed_of(engine, backend, groups=("local", "bigmem"))
+    limit(engine, 1, kind=Kind.RUNNING, each_user=True, client_group="bigmem")
+    for group in ("bigmem", "bigmem", "local", "local"):
+        submit(engine, client_group=group)
+    assert feed.run() == 3
+    assert [record(engine, job_id)["client_group"] for job_id in job_ids(backend)] == ["local", "local", "bigmem"]
+
+
+def test_a_limit_of_a_user_counts_over_all_groups(engine: Engine, backend: ToldBackend) -> None:
+    feed = feed_of(engine, backend, groups=("local", "bigmem"))
+    limit(engine, 3, kind=Kind.RUNNING, user="alice")
+    for group in ("bigmem", "bigmem", "local", "local"):
+        submit(engine, client_group=group)
+    assert feed.run() == 3
+
+
+def test_every_limit_that_applies_holds(feed: Feed, engine: Engine) -> None:
+    limit(engine, 3, kind=Kind.RUNNING, client_group="local")
+    limit(engine, 2, kind=Kind.RUNNING, user="ann")
+    for name in ("ann", "ann", "ann", "bob", "bob"):
+        submit(engine, name)
+    assert feed.run() == 3
+    counts = engine.slots.in_use(["group=local", "user=ann", "user=bob"])
+    assert counts["group=local"] == 3
+    assert counts["user=ann"] <= 2
+
+
+def test_a_limit_that_is_lowered_starts_no_more_and_stops_nothing(
+    feed: Feed, backend: ToldBackend, engine: Engine
+) -> None:
+    jobs = [submit(engine) for _ in range(6)]
+    assert feed.run() == 4, "they began before there was a limit"
+    limit(engine, 3, kind=Kind.RUNNING, user="alice")
+    for job_id in jobs[:2]:
+        finish(engine, job_id, begin(engine, job_id, backend.tickets[f"ee.{job_id}.1"])["credential"])
+    assert feed.run() == 1
+    assert feed.run() == 0
+    assert engine.slots.in_use(["user=alice"]) == {"user=alice": 3}
+    limit(engine, 4, kind=Kind.RUNNING, user="alice")
+    assert feed.run() == 1, "one that is raised lets the next one start"
+
+
+def test_an_attempt_that_is_refused_gives_its_slot_back(
+    feed: Feed, backend: ToldBackend, engine: Engine, clock: Clock
+) -> None:
+    limit(engine, 1, kind=Kind.RUNNING, user="alice")
+    job_id = submit(engine)
+    refuse_for_now(backend, job_id, 1)
+    feed.run()
+    assert engine.slots.in_use(["user=alice"]) == {}
+    clock.seconds += 1
+    assert feed.run() == 1
+
+
+def test_what_was_counted_too_low_is_refused_by_the_slots(
+    feed: Feed, backend: ToldBackend, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit(engine, 1, kind=Kind.RUNNING, user="alice")
+    submit(engine)
+    submit(engine)
+    assert feed.run() == 1
+    monkeypatch.setattr(engine.slots, "in_use", lambda _: {})
+    assert feed.run() == 0
+    assert len(backend.order) == 1
+
+
+def test_the_lowest_limit_of_run_time_goes_along(feed: Feed, backend: ToldBackend, engine: Engine) -> None:
+    limit(engine, 3600, kind=Kind.RUN_TIME, client_group="local")
+    limit(engine, 60, kind=Kind.RUN_TIME, method="sequence_tools.count_kmers")
+    limit(engine, 30, kind=Kind.RUN_TIME, method="sequence_tools.count_kmers", user="bob")
+    seen: list[Submission] = []
+    backend.on_submit = seen.extend
+    jobs = [submit(engine, "ann"), submit(engine, "bob", method="Sequence_Tools.count_kmers"), submit(engine, "bob")]
+    feed.run()
+    limits = {ObjectId(it.job_id): it.time_limit_s for it in seen}
+    assert limits == dict(zip(jobs, (60, 30, 30), strict=True))
+    assert {job_id: record(engine, job_id)["attempt"]["time_limit_s"] for job_id in jobs} == limits

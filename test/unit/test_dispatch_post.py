@@ -6,7 +6,9 @@ from bson import ObjectId
 from store_dispatch import Clock
 
 from execution_engine.core import transitions
+from execution_engine.core.causes import describe
 from execution_engine.core.clock import now
+from execution_engine.core.states import Status
 from execution_engine.dispatch.post import Post
 from execution_engine.jobs.holds import DISPATCH_LEASE
 from execution_engine.store.leases import Lease, LeaseLost
@@ -55,6 +57,16 @@ class Jobs:
         return len(writes)
 
 
+class Slots:
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def free_ended(self, job_ids: Any, session: str) -> int:
+        assert session == "session"
+        self.asked.append(job_ids)
+        return len(job_ids)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -66,10 +78,15 @@ def leases(clock: Clock) -> Leases:
 
 
 @pytest.fixture
-def post_of(leases: Any, clock: Clock) -> Callable[[str], Post]:
+def slots() -> Any:
+    return Slots()
+
+
+@pytest.fixture
+def post_of(leases: Any, slots: Any, clock: Clock) -> Callable[[str], Post]:
     def post_of(owner: str) -> Post:
         jobs: Any = Jobs()
-        return Post(jobs, leases, owner, SECONDS, clock)
+        return Post(jobs, slots, leases, owner, SECONDS, clock)
 
     return post_of
 
@@ -109,6 +126,39 @@ def test_writes_are_made_under_the_lease(post: Post) -> None:
     post.hold()
     assert post.write(WRITES * 3) == 3
     assert post.write([]) == 0
+
+
+def test_attempts_that_end_give_their_slots_back_in_the_same_transaction(post: Post, slots: Slots) -> None:
+    post.hold()
+    post.write(WRITES)
+    assert slots.asked == []
+    lost, failed = ObjectId(), ObjectId()
+    cause = describe("start_failed")
+    post.write(
+        [
+            *WRITES,
+            (lost, transitions.release(now(), attempt=1, note="no room")),
+            (failed, transitions.settle(now(), attempt=1, to=Status.ERROR, cause=cause)),
+        ]
+    )
+    assert slots.asked == [[lost, failed]]
+
+
+def test_a_term_is_over_when_another_one_has_had_the_post(
+    post: Post, post_of: Callable[[str], Post], clock: Clock
+) -> None:
+    assert post.term is None
+    post.hold()
+    first = post.term
+    clock.seconds += SECONDS
+    assert post.hold()
+    assert post.term == first
+    clock.seconds += SECONDS
+    other = post_of("two")
+    other.hold()
+    other.leave()
+    assert post.hold()
+    assert post.term != first
 
 
 def test_who_does_not_hold_the_post_does_not_write(post: Post, post_of: Callable[[str], Post], clock: Clock) -> None:
