@@ -15,7 +15,7 @@ Route = Callable[[Document], Sequence[str]]
 def choose(
     order: Round, room: Mapping[str, int], limits: GroupRoom, waiting_of: WaitingOf, route: Route
 ) -> dict[str, list[Document]]:
-    """The jobs for each backend. ``room``: how many more may wait in each of those that take jobs now.
+    """The jobs for each backend. ``room``: how many more may wait in each of those that take jobs now, perhaps none.
 
     A user at a limit, without jobs, or whose jobs only go to backends without room, leaves the others their turns.
     """
@@ -41,7 +41,7 @@ def choose(
 def _placeable(
     user: str, share: int, places: Mapping[str, int], waiting_of: WaitingOf, route: Route
 ) -> Iterator[tuple[Document, str]]:
-    """A user's jobs, oldest first, each with the best backend that has room for it at that moment."""
+    """A user's jobs, oldest first, each with its best backend that takes jobs, as long as that has room."""
     seen: list[object] = []
     closed: list[str] = []
     while jobs := waiting_of(user, share, seen, closed):
@@ -49,8 +49,8 @@ def _placeable(
             seen.append(job["_id"])
             if job["method"] in closed:
                 continue
-            backend = next((name for name in route(job) if places.get(name, 0) > 0), None)
-            if backend is None:
+            backend = next((name for name in route(job) if name in places), None)
+            if backend is None or not places[backend]:
                 # In one group a user's jobs of one method all go the same way, and no room comes back in this round.
                 closed.append(job["method"])
             else:

@@ -43,7 +43,8 @@ class Dispatcher:
         self._post = Post(engine.jobs, engine.slots, engine.leases, owner, settings.lease_seconds)
         groups = list(settings.client_groups.values())
         tries = settings.max_start_attempts
-        self._feed = Feed(self._post, Places(self._post, engine.limits, engine.slots), groups, self._desks)
+        places = Places(self._post, engine.limits, engine.slots)
+        self._feed = Feed(self._post, places, engine.routing, groups, self._desks)
         self._reconciler = Reconciler(self._post, self._desks, settings.submit_timeout_seconds, tries)
         self._aftermath = Aftermath(
             engine.jobs,

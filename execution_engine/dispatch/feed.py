@@ -12,6 +12,7 @@ from execution_engine.dispatch.handover import hand_over
 from execution_engine.dispatch.places import Places
 from execution_engine.dispatch.post import Post
 from execution_engine.dispatch.turns import Turns
+from execution_engine.jobs.routing import Routing, RoutingReader
 from execution_engine.store.database import Document
 from execution_engine.store.slots import NoRoom
 
@@ -22,10 +23,16 @@ class Feed:
     """Hands waiting jobs to the backends that have room for more."""
 
     def __init__(
-        self, post: Post, places: Places, groups: Sequence[ClientGroupSettings], desks: Mapping[str, Desk]
+        self,
+        post: Post,
+        places: Places,
+        routing: RoutingReader,
+        groups: Sequence[ClientGroupSettings],
+        desks: Mapping[str, Desk],
     ) -> None:
         self._post = post
         self._places = places
+        self._routing = routing
         self._groups = groups
         self._desks = desks
         self._turns = {group.name: Turns() for group in groups}
@@ -35,13 +42,14 @@ class Feed:
         if not self._post.jobs.any_waiting():
             return 0
         self._places.look()
+        routing = self._routing.read()
         flight = self._post.jobs.in_flight_counts()
-        return sum(self._feed_group(group, flight) for group in self._groups)
+        return sum(self._feed_group(group, routing, flight) for group in self._groups)
 
-    def _feed_group(self, group: ClientGroupSettings, flight: Sequence[Document]) -> int:
+    def _feed_group(self, group: ClientGroupSettings, routing: Routing, flight: Sequence[Document]) -> int:
         mine = [row for row in flight if row["client_group"] == group.name]
         room = self._room(group, mine)
-        users = self._post.jobs.queue_heads(group.name) if room else []
+        users = self._post.jobs.queue_heads(group.name) if any(room.values()) else []
         if not users:
             return 0
         load: Counter[str] = Counter()
@@ -52,7 +60,7 @@ class Feed:
             room,
             self._places.room_in(group.name, users),
             lambda user, most, seen, closed: self._post.jobs.waiting_of(group.name, user, most, seen, closed),
-            lambda _: group.backends,
+            lambda job: routing.backends(group.name, job["user"], job["method"]),
         )
         return sum(self._hand_over(self._desks[name], jobs) for name, jobs in chosen.items())
 
@@ -62,12 +70,11 @@ class Feed:
         for row in flight:
             if row["status"] != Status.RUNNING:
                 waiting[row["backend"]] += row["n"]
-        room = {
-            name: self._desks[name].ahead(group.feed_ahead) - waiting[name]
-            for name in group.backends
-            if self._desks[name].takes_jobs
+        return {
+            name: max(0, desk.ahead(group.feed_ahead) - waiting[name])
+            for name, desk in self._desks.items()
+            if desk.takes_jobs
         }
-        return {name: places for name, places in room.items() if places > 0}
 
     def _hand_over(self, desk: Desk, jobs: Sequence[Document]) -> int:
         try:

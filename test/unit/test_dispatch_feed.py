@@ -7,7 +7,7 @@ from store_dispatch import Clock, FreePost, ToldBackend
 from store_engine import begin, claim, finish, person, record, submit
 
 from execution_engine.backends.base import Refused, Requirements, Submission, Unknown
-from execution_engine.config import ClientGroupSettings
+from execution_engine.config import BackendSettings, ClientGroupSettings, Settings
 from execution_engine.core.ids import hash_secret
 from execution_engine.dispatch.desk import Desk
 from execution_engine.dispatch.feed import Feed
@@ -15,6 +15,7 @@ from execution_engine.dispatch.places import Places
 from execution_engine.jobs.control import cancel
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.limits import Kind, Target
+from execution_engine.jobs.routing import Routing
 
 
 @pytest.fixture
@@ -32,7 +33,20 @@ def feed_of(
     desks = {backend.name: Desk(backend, engine.backends, clock or Clock()) for backend in backends}
     settings = [ClientGroupSettings(group, tuple(desks), ahead) for group in groups]
     post: Any = FreePost(engine.jobs)
-    return Feed(post, Places(post, engine.limits, engine.slots), settings, desks)
+    routing: Any = ReadAnew(engine, desks, settings)
+    return Feed(post, Places(post, engine.limits, engine.slots), routing, settings, desks)
+
+
+class ReadAnew:
+    """The routing of these backends and groups, as it is at every moment."""
+
+    def __init__(self, engine: Engine, desks: dict[str, Desk], groups: Sequence[ClientGroupSettings]) -> None:
+        backends = {name: BackendSettings(name, "told", {}) for name in desks}
+        self._settings = Settings(backends=backends, client_groups={group.name: group for group in groups})
+        self._engine = engine
+
+    def read(self) -> Routing:
+        return Routing(self._settings, self._engine.routes.all())
 
 
 @pytest.fixture
@@ -391,3 +405,42 @@ def test_the_lowest_limit_of_run_time_goes_along(feed: Feed, backend: ToldBacken
     limits = {ObjectId(it.job_id): it.time_limit_s for it in seen}
     assert limits == dict(zip(jobs, (60, 30, 30), strict=True))
     assert {job_id: record(engine, job_id)["attempt"]["time_limit_s"] for job_id in jobs} == limits
+
+
+def send(engine: Engine, *backends: str, **about: str) -> None:
+    assert engine.routes.write(about, None, {"backends": list(backends)}, {})
+
+
+def test_jobs_go_where_their_route_says(engine: Engine) -> None:
+    near, far = ToldBackend("near"), ToldBackend("far")
+    feed = feed_of(engine, near, far)
+    send(engine, "far", user="bob")
+    of_ann, of_bob = submit(engine, "ann"), submit(engine, "bob")
+    assert feed.run() == 2
+    assert (job_ids(near), job_ids(far)) == ([of_ann], [of_bob])
+
+
+def test_jobs_whose_backend_takes_none_hold_up_nobody(engine: Engine) -> None:
+    near, far = ToldBackend("near"), ToldBackend("far")
+    feed = feed_of(engine, near, far)
+    send(engine, "far", method="sequence_tools.quiet")
+    send(engine, "far", user="bob")
+    for _ in range(30):
+        submit(engine, "ann", method="sequence_tools.quiet")
+        submit(engine, "bob")
+    feed._desks["far"].drained = True
+    later = [submit(engine, "ann") for _ in range(3)]
+    assert feed.run() == 3
+    assert job_ids(near) == later
+    feed._desks["far"].drained = False
+    assert feed.run() == 4
+
+
+def test_where_the_best_backend_has_enough_waiting_jobs_stay_here(engine: Engine) -> None:
+    near, far = ToldBackend("near"), ToldBackend("far")
+    feed = feed_of(engine, near, far, ahead=2)
+    for _ in range(5):
+        submit(engine)
+    assert feed.run() == 2
+    assert feed.run() == 0
+    assert far.order == []
