@@ -1,5 +1,7 @@
 """get_logs, add_job_logs."""
 
+from operator import itemgetter
+
 from bson import ObjectId
 
 from execution_engine.api.callers import Rules
@@ -17,6 +19,8 @@ from execution_engine.store.log_chunks import Lines, cut_line
 from execution_engine.store.logs import Page
 
 DEFAULT_LIMIT = 1_000
+
+_text, _stream, _ts = (itemgetter(name) for name in ("line", "stream", "ts"))
 
 
 def register(registry: Registry, engine: Engine, rules: Rules) -> None:
@@ -49,12 +53,15 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
 
 def _columns(sent: list[Document], limit: int) -> Lines:
     """The lines of a call, cut to ``limit`` characters; by columns, because there may be thousands."""
-    texts: list[str] = [line["line"] for line in sent]
+    texts: list[str] = list(map(_text, sent))
     if max(map(len, texts), default=0) > limit:
         texts = [cut_line(text, limit) for text in texts]
-    default_ts = to_ms(now())
-    streams = [line.get("stream", "stdout") for line in sent]
-    return Lines(texts, streams, [line.get("ts", default_ts) for line in sent])
+    try:
+        return Lines(texts, list(map(_stream, sent)), list(map(_ts, sent)))
+    except KeyError:
+        default_ts = to_ms(now())
+        streams = [line.get("stream", "stdout") for line in sent]
+        return Lines(texts, streams, [line.get("ts", default_ts) for line in sent])
 
 
 def _page(engine: Engine, job_id: ObjectId, params: Document) -> Page:

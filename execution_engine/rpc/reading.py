@@ -11,6 +11,8 @@ from contextlib import nullcontext
 from itertools import chain
 from typing import Any, NamedTuple
 
+import msgspec
+
 from execution_engine.core.errors import BodyTooLarge, InvalidRequest, ParseError, RequestTimeout
 from execution_engine.rpc.deadline import READ_DEADLINE, Expiry, Watch, stop_reading
 from execution_engine.rpc.limits import Limits
@@ -117,7 +119,19 @@ def parse(raw: bytes, depth: int) -> Any:
     if not raw:
         raise ParseError("The request has no body; expected a JSON-RPC request.")
     try:
-        value = _decoder.decode(raw.removeprefix(_BOM).decode())
+        # Twice as fast on what is right, and stricter than Python's own parser on everything else.
+        value = _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        value = _parse_slowly(raw, depth)
+    if _may_be_deeper(raw, depth):
+        _check_depth(value, depth)
+    return value
+
+
+def _parse_slowly(raw: bytes, depth: int) -> Any:
+    """The value, with halves of surrogate pairs if it has such; or why there is none, in words."""
+    try:
+        return _decoder.decode(raw.removeprefix(_BOM).decode())
     except UnicodeDecodeError as error:
         raise ParseError(f"The body is not UTF-8: byte {error.start} is 0x{raw[error.start]:02x}.") from None
     except json.JSONDecodeError as error:
@@ -127,9 +141,6 @@ def parse(raw: bytes, depth: int) -> Any:
     except ValueError:
         # Python refuses to convert numbers of thousands of digits.
         raise ParseError("The body has a number with too many digits.") from None
-    if _may_be_deeper(raw, depth):
-        _check_depth(value, depth)
-    return value
 
 
 def _may_be_deeper(raw: bytes, depth: int) -> bool:
@@ -145,10 +156,12 @@ def _may_be_deeper(raw: bytes, depth: int) -> bool:
 def _check_depth(value: Any, depth: int) -> None:
     level = [value]
     for _ in range(depth):
-        contents = [container.values() if type(container) is dict else container for container in level]
-        if _CONTAINERS.isdisjoint(map(type, chain.from_iterable(contents))):
+        dicts = [container for container in level if type(container) is dict]
+        lists = level if not dicts else [container for container in level if type(container) is list]
+        items = list(chain(chain.from_iterable(map(dict.values, dicts)), chain.from_iterable(lists)))
+        if _CONTAINERS.isdisjoint(map(type, items)):
             return
-        level = [item for item in chain.from_iterable(contents) if type(item) in _CONTAINERS]
+        level = [item for item in items if type(item) in _CONTAINERS]
     raise _too_deep(depth)
 
 
@@ -167,4 +180,5 @@ def _refuse_constant(text: str) -> Any:
     raise ParseError(f"The body is not JSON: {text} is no JSON number.")
 
 
+_decode = msgspec.json.decode
 _decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)

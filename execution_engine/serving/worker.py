@@ -92,15 +92,17 @@ class LoopWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """In a thread: a request that is here, or comes at once, as the next one of a kept connection mostly does."""
         if conn.is_served:
             return super().handle(conn)
-        try:
-            data = conn.sock.recv(conn.intake.wanted(), socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return _LATER
-        except OSError:
-            return False
-        if not data:
-            return False
-        if conn.intake.feed(data) is not Arrival.WHOLE:
+        while conn.intake.arrival is Arrival.PARTIAL:
+            try:
+                data = conn.sock.recv(conn.intake.wanted(), socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return _LATER
+            except OSError:
+                return False
+            if not data:
+                return False
+            conn.intake.feed(data)
+        if conn.intake.arrival is not Arrival.WHOLE:
             return _LATER
         self._begin(conn)
         return super().handle(conn)

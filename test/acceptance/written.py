@@ -63,8 +63,19 @@ def _values(value: Any) -> Iterator[Any]:
         yield value
 
 
+def _is_below_a_runner(process: Path) -> bool:
+    try:
+        parent = Path("/proc", (process / "stat").read_text().rpartition(")")[2].split()[1])
+        return b"/runner-" in (parent / "cmdline").read_bytes() or _is_below_a_runner(parent)
+    except OSError:
+        return False
+
+
 def in_process_lists(secrets: Iterable[bytes]) -> set[str]:
-    """The command lines, as everybody on the machine may list them, and the environments, with one of the secrets."""
+    """The command lines, as everybody on the machine may list them, and the environments, with one of the secrets.
+
+    Those of processes that a runner has started are all "an app's environment".
+    """
     wanted = list(secrets)
     found = set()
     for entry in Path("/proc").iterdir():
@@ -77,7 +88,8 @@ def in_process_lists(secrets: Iterable[bytes]) -> set[str]:
         if any(secret in line for secret in wanted):
             found.add(f"command line: {line!r}")
         if any(secret in environment for secret in wanted):
-            found.add(f"environment: {line.replace(bytes(1), b' ').decode(errors='replace').strip()}")
+            text = line.replace(bytes(1), b" ").decode(errors="replace").strip()
+            found.add("an app's environment" if _is_below_a_runner(entry) else f"environment: {text}")
     return found
 
 

@@ -77,6 +77,8 @@ def table(cells: Cells, counts: Sequence[int]) -> str:
     ]
     rows = [f"{'calls per second':{width}} {''.join(heads)}"]
     for group in w.GROUPS:
+        if (group[0], counts[0]) not in cells:
+            continue
         rows.append("-" * (width + 1 + sum(len(head) for head in heads)))
         rows += [f"{name:{width}} {''.join(_columns(cells, name, count) for count in counts)}" for name in group]
     return "\n".join(row.rstrip() for row in rows)
@@ -92,6 +94,8 @@ def verdicts(cells: Cells, clients: int, first_lines: Sequence[float]) -> list[t
     """Whether each bar is met, and the sentence that says so."""
     found = []
     for bar in BARS:
+        if (bar.task, clients) not in cells:
+            continue
         reached = ratio(cells, bar.task, bar.base, clients)
         met = reached >= bar.least
         values = f"{reached:.2f} of at least {bar.least:.2f}"

@@ -1,6 +1,6 @@
 """How fast the engine is, beside what the same machine, database and web server can do at all.
 
-    .venv/bin/python test/benchmarks/run.py [--quick]
+    .venv/bin/python test/benchmarks/run.py [--quick] [--only TEXT]
 
 What is measured, and how to read it: docs/reference/benchmarks.md. The exit code is 1 if a bar is missed.
 """
@@ -27,13 +27,15 @@ def main() -> int:
     """Measures, prints, and answers the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: noisier")
-    quick = parser.parse_args().quick
+    parser.add_argument("--only", default="", metavar="TEXT", help="only the rows, and what they are compared with")
+    options = parser.parse_args()
+    quick = options.quick
     rounds, seconds, jobs = (5, 0.25, 6) if quick else (15, 0.4, 20)
     random.seed(1)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ee-bench-") as folder:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start", flush=True)
-        cells = measure(Path(folder, "engine"), rounds, seconds)
+        cells = measure(Path(folder, "engine"), rounds, seconds, options.only)
         first_lines = first_line.measure(Path(folder, "up"), jobs)
     print(f"\n{table(cells, COUNTS)}\n")
     found = verdicts(cells, workload.MOST_CLIENTS, first_lines)
@@ -44,7 +46,7 @@ def main() -> int:
     return 0 if all(met for met, _ in found) else 1
 
 
-def measure(folder: Path, rounds: int, seconds: float) -> Cells:
+def measure(folder: Path, rounds: int, seconds: float, only: str) -> Cells:
     """Every task with every number of clients; what is compared takes turns, back and forth, and is warmed up first."""
     cells: Cells = {}
     with Servers(folder) as servers:
@@ -54,7 +56,7 @@ def measure(folder: Path, rounds: int, seconds: float) -> Cells:
         processes = ClientProcesses(
             workload.tasks(seeded, servers.settings.mongo_url), servers.settings.port, servers.settings.web_workers
         )
-        for group in workload.GROUPS:
+        for group in [rows for rows in workload.GROUPS if any(only in row for row in rows)]:
             _say(" · ".join(group))
             for count in COUNTS:
                 for name in group:
