@@ -14,6 +14,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What to test, and further options of pytest: make test TESTS=test/unit ARGS='-k follow'
 TESTS ?= test
 ARGS ?=
+# How many tests run at the same time: more than there are cores, because most of a test is waiting
+JOBS ?= $(shell echo $$(( $$(nproc) + 1 )))
 # Requests of the nightly profile
 HOSTILE ?= 100000
 # The rules of the engine; what is below a bar here is not done. Only a run of everything can reach it.
@@ -29,10 +31,10 @@ run: $(VENV)/installed ## set up and run the engine with a first job (EE_PORT, E
 	@exec $(BIN)/execution-engine up --demo
 
 test: $(VENV)/installed-dev ## set up and run all tests
-	@PYTHONPATH=test $(BIN)/python -m pytest -p ring_times $(COVERAGE) $(ARGS) $(TESTS)
+	@PYTHONPATH=test $(BIN)/python -m pytest -p ring_times -n $(JOBS) --dist loadgroup $(COVERAGE) $(ARGS) $(TESTS)
 
 test-nightly: $(VENV)/installed-dev ## 100,000 hostile requests instead of 5,000 (HOSTILE=NUMBER)
-	@EE_HOSTILE_REQUESTS=$(HOSTILE) $(BIN)/python -m pytest $(ARGS) test/integration/test_hostile.py test/unit/test_rpc_hostile.py
+	@EE_HOSTILE_REQUESTS=$(HOSTILE) PYTHONPATH=test $(BIN)/python -m pytest -p ring_times $(ARGS) test/integration/test_hostile.py test/unit/test_rpc_hostile.py
 
 check: $(VENV)/installed-dev ## style, types, import directions
 	@$(BIN)/ruff check .

@@ -6,21 +6,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "contract"))
 
 from collections import Counter
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
 
-_HOSTILE: Counter[str] = Counter()
-
 
 @pytest.fixture
-def hostile_numbers() -> Counter[str]:
-    """How hostile requests were answered, for pytest's summary."""
-    return _HOSTILE
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if _HOSTILE:
-        terminalreporter.section("hostile requests")
-        for what, count in _HOSTILE.most_common():
-            terminalreporter.line(f"{count:9,} {what}")
+def hostile_numbers(record_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
+    """How hostile requests were answered, for the summary."""
+    numbers: Counter[str] = Counter()
+    yield numbers
+    record_property("summary", ["hostile requests", *(f"{count:9,} {what}" for what, count in numbers.most_common())])
