@@ -1,4 +1,5 @@
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import pytest
 from execution_engine.backends.base import TAG_VARIABLE
 from execution_engine.backends.local import processes
 
-TAG = "ee.aaaaaaaaaaaaaaaaaaaaaaaa.1"
+# Of this run alone: the tests look at all processes of the machine.
+TAG = f"ee.{secrets.token_hex(12)}.1"
 Start = Callable[..., "subprocess.Popen[bytes]"]
-OTHER = "ee.bbbbbbbbbbbbbbbbbbbbbbbb.1"
+OTHER = f"ee.{secrets.token_hex(12)}.1"
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def start() -> Iterator[Start]:
         process.wait()
 
 
-@pytest.mark.parametrize("name", ["", "x", "ee..1", TAG + "\n", "ee." + "a" * 24])
+@pytest.mark.parametrize("name", ["", "x", "ee..1", f"ee.{'a' * 24}.1\n", "ee." + "a" * 24])
 def test_nothing_belongs_to_a_name_that_is_no_tag(name: str) -> None:
     assert processes.of_tags([name]) == {}
 
