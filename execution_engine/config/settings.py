@@ -113,7 +113,12 @@ class Settings:
     lease_seconds: float = setting(10.0, "How long a dispatcher that died keeps the others waiting.")
     submit_timeout_seconds: float = setting(30.0, "How long handing jobs to a backend may take.")
     max_start_attempts: int = setting(
-        3, "How often a job is handed out again when its backend lost it before it began."
+        3,
+        "Most attempts of a job that may be lost, before they began or to a machine or a batch system that failed or "
+        "took them away; then the job fails. An app's own failure is never tried again.",
+    )
+    held_seconds: float = setting(
+        600.0, "How long a backend may hold a job, waiting for somebody to help, before the engine gives that up."
     )
     heartbeat_seconds: float = setting(5.0, "How often runners give a sign of life.")
     heartbeat_write_seconds: float = setting(15.0, "How often a sign of life is written down, at most.")

@@ -24,7 +24,8 @@ FOLLOWS: dict[Status, frozenset[Status]] = {
     Status.ESTIMATING: frozenset({Status.CREATED, Status.QUEUED, Status.RUNNING, Status.ERROR, Status.TERMINATED}),
     # Back to created: the backend lost the attempt before it began, so the job is handed out again.
     Status.QUEUED: frozenset({Status.CREATED, Status.RUNNING, Status.ERROR, Status.TERMINATED}),
-    Status.RUNNING: frozenset({Status.COMPLETED, Status.ERROR, Status.TERMINATED}),
+    # Back to created: the machine or the batch system took the attempt away, and nothing of it runs any more.
+    Status.RUNNING: frozenset({Status.CREATED, Status.COMPLETED, Status.ERROR, Status.TERMINATED}),
     Status.COMPLETED: frozenset(),
     Status.ERROR: frozenset(),
     Status.TERMINATED: frozenset(),

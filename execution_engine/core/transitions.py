@@ -136,6 +136,33 @@ def release(at: dt.datetime, *, attempt: int, note: str, losses: int | None = No
     )
 
 
+def lose(at: dt.datetime, *, attempt: int, note: str, losses: int) -> Transition:
+    """Give an attempt up that had begun and of which nothing runs any more; the job waits for another one.
+
+    Only for causes that neither the app nor a person has (``engine_may_retry``). ``losses``: as of :func:`release`.
+    """
+    return Transition(
+        event="lost",
+        at=at,
+        leaves=(Status.RUNNING,),
+        actor="engine",
+        to=Status.CREATED,
+        where={"attempt.n": attempt, "claimed": True, "cancel_requested": None},
+        put={"claimed": False, "losses": losses},
+        # Without runner and credential whatever is left of the attempt can write nothing more: no line, no result.
+        drop=(
+            "backend_id",
+            "host",
+            "queued",
+            "running",
+            "hold",
+            *(f"attempt.{name}" for name in ("ticket", "runner", "credential", "finish", "interrupted", "stop_cause")),
+        ),
+        attempt=attempt,
+        note=note,
+    )
+
+
 def start(
     at: dt.datetime, *, attempt: int, ticket_hash: str, runner: str, credential_hash: str, host: str | None
 ) -> Transition:
@@ -151,6 +178,7 @@ def start(
         to=Status.RUNNING,
         where={"attempt.n": attempt, "attempt.ticket": ticket_hash, "attempt.runner": None, "claimed": True},
         put=put,
+        drop=("hold",),
         keep_earlier={"queued": at},
         attempt=attempt,
     )
@@ -164,7 +192,7 @@ def finish(
     ``digest`` identifies the report, so that its repetition is recognised. ``result`` holds the fields that come with
     the end: cause, reports, output. Being terminated needs a request to cancel.
     """
-    where: dict[str, Any] = {"attempt.n": attempt, "attempt.credential": credential_hash}
+    where: dict[str, Any] = {"attempt.n": attempt, "attempt.credential": credential_hash, "attempt.finish": None}
     if to == Status.TERMINATED:
         where["cancel_requested"] = {"$ne": None}
     return Transition(
@@ -176,6 +204,42 @@ def finish(
         where=where,
         put={**result, "attempt.finish": digest},
         attempt=attempt,
+    )
+
+
+def interrupted(
+    at: dt.datetime, *, attempt: int, credential_hash: str, digest: str, cause: dict[str, Any]
+) -> Transition:
+    """The runner's report that it was told to stop, and not by the engine.
+
+    By whom, and when nothing runs any more, its backend will say. ``digest``: as of :func:`finish`.
+    """
+    return Transition(
+        event="interrupted",
+        at=at,
+        leaves=(Status.RUNNING,),
+        actor="runner",
+        where={"attempt.n": attempt, "attempt.credential": credential_hash, "attempt.finish": None},
+        put={"attempt.finish": digest, "attempt.interrupted": cause},
+        attempt=attempt,
+        note=cause["message"],
+    )
+
+
+def stop(at: dt.datetime, *, attempt: int, cause: dict[str, Any]) -> Transition:
+    """The engine wants the attempt ended, for a reason of its own; its backend is asked until it confirms that.
+
+    Until then a report of the runner decides. The first reason stands.
+    """
+    return Transition(
+        event="stopping",
+        at=at,
+        leaves=ACTIVE,
+        actor="engine",
+        where={"attempt.n": attempt, "claimed": True, "attempt.stop_cause": None, "cancel_requested": None},
+        put={"attempt.stop_cause": cause},
+        attempt=attempt,
+        note=cause["message"],
     )
 
 

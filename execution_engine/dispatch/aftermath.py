@@ -1,5 +1,7 @@
-"""What is left to do when a job has ended: erase the token, forget its signs of life, mark it for the Catalog."""
+"""What is left to do when a job has ended: erase the token and what no longer counts, mark it for the Catalog."""
 
+from execution_engine.core.states import Status
+from execution_engine.store.database import Document
 from execution_engine.store.heartbeats import HeartbeatStore
 from execution_engine.store.jobs import JobStore
 from execution_engine.store.payloads import PayloadStore
@@ -27,6 +29,17 @@ class Aftermath:
         ids = [job["_id"] for job in ended]
         self._payloads.erase_tokens(ids)
         self._heartbeats.forget(ids)
+        # Reports that did not decide; of a job that went its way without trouble there is one.
+        self._payloads.delete_outputs({job["_id"]: _counted(job) for job in ended if _had_trouble(job)})
         ran = {job["_id"] for job in ended if "running" in job} if self._catalog_counts else set()
         self._jobs.mark_cleaned([job_id for job_id in ids if job_id not in ran])
         self._jobs.mark_cleaned(list(ran), untold=True)
+
+
+def _counted(job: Document) -> str | None:
+    key: str | None = job.get("output", {}).get("key")
+    return key
+
+
+def _had_trouble(job: Document) -> bool:
+    return job["status"] != Status.COMPLETED or "losses" in job

@@ -17,7 +17,7 @@ from execution_engine.dispatch.feed import Feed
 from execution_engine.dispatch.places import Places
 from execution_engine.dispatch.post import Post
 from execution_engine.dispatch.reconcile import Reconciler
-from execution_engine.dispatch.sweep import sweep_orphans
+from execution_engine.dispatch.sweep import forget_late_heartbeats, sweep_orphans
 from execution_engine.jobs.engine import Engine
 from execution_engine.store.leases import LeaseLost
 from execution_engine.store.recent_fold import RecentFold
@@ -42,10 +42,11 @@ class Dispatcher:
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._post = Post(engine.jobs, engine.slots, engine.leases, owner, settings.lease_seconds)
         groups = list(settings.client_groups.values())
-        tries = settings.max_start_attempts
         places = Places(self._post, engine.limits, engine.slots)
         self._feed = Feed(self._post, places, engine.routing, groups, self._desks)
-        self._reconciler = Reconciler(self._post, self._desks, settings.submit_timeout_seconds, tries)
+        self._reconciler = Reconciler(
+            self._post, self._desks, settings.submit_timeout_seconds, settings.held_seconds, settings.max_start_attempts
+        )
         self._aftermath = Aftermath(
             engine.jobs,
             engine.payloads,
@@ -94,6 +95,7 @@ class Dispatcher:
             self._reconciler.end_orphans()
         if self._is_due("sweep", _SWEEP_SECONDS):
             sweep_orphans(self._engine.jobs, self._engine.payloads)
+            forget_late_heartbeats(self._engine.jobs, self._engine.heartbeats)
         return self._feed.run() > 0
 
     def _is_due(self, what: str, every: float) -> bool:

@@ -1,4 +1,4 @@
-"""Removing payloads that belong to no job: a submission that crashed after its first write, a report that lost."""
+"""Removing what belongs to no job that needs it: payloads of submissions that crashed, late signs of life."""
 
 import datetime as dt
 
@@ -6,35 +6,36 @@ from bson import ObjectId
 
 from execution_engine.core.clock import now
 from execution_engine.core.states import FINAL
-from execution_engine.store.database import Document
+from execution_engine.store.heartbeats import HeartbeatStore
 from execution_engine.store.jobs import JobStore
 from execution_engine.store.payloads import PayloadStore
 
-# Submissions older than this are over, one way or the other; those older than the reach were swept before.
+# Submissions and heartbeats older than this are over, one way or the other.
 SETTLED_AFTER = dt.timedelta(hours=1)
-REACH = dt.timedelta(days=2)
 _PAGE = 1_000
+_PAGES = 50  # in one go; the rest follows with the next
 
 
 def sweep_orphans(jobs: JobStore, payloads: PayloadStore, at: dt.datetime | None = None) -> int:
-    """Delete orphaned input and output documents of the last days; how many."""
-    at = at or now()
-    since, until = ObjectId.from_datetime(at - REACH), ObjectId.from_datetime(at - SETTLED_AFTER)
+    """Delete the orphans among what was written since the last sweep, in order of the jobs' ids; how many."""
+    since = payloads.swept_until()
+    until = ObjectId.from_datetime((at or now()) - SETTLED_AFTER)
     swept = 0
-    while keys := payloads.written_between(since, until, _PAGE):
-        known = jobs.get_many({ObjectId(key[:24]) for key in keys}, {"status": 1, "active": 1, "output.key": 1})
-        orphans = [key for key in keys if _is_orphan(key, known)]
+    for _ in range(_PAGES):
+        keys = payloads.written_between(since, until, _PAGE)
+        known = jobs.get_many({ObjectId(key[:24]) for key in keys}, {"_id": 1})
+        orphans = [key for key in keys if ObjectId(key[:24]) not in known]
         payloads.delete(orphans)
         swept += len(orphans)
-        if len(keys) < _PAGE:
+        since = ObjectId(keys[-1][:24]) if len(keys) == _PAGE else until
+        payloads.note_swept(since)
+        if since == until:
             break
-        since = ObjectId(keys[-1][:24])
     return swept
 
 
-def _is_orphan(key: str, known: dict[ObjectId, Document]) -> bool:
-    job = known.get(ObjectId(key[:24]))
-    if job is None:
-        return True
-    # While a job is active its report may be just about to be recorded.
-    return not key.endswith(".in") and job["status"] in FINAL and job.get("output", {}).get("key") != key
+def forget_late_heartbeats(jobs: JobStore, heartbeats: HeartbeatStore, at: dt.datetime | None = None) -> None:
+    """Drop those that were on their way when their job ended, and so came after they were forgotten."""
+    silent = heartbeats.silent_since((at or now()) - SETTLED_AFTER)
+    known = jobs.get_many(silent, {"status": 1})
+    heartbeats.forget(job_id for job_id in silent if known.get(job_id, {}).get("status") in {*FINAL, None})

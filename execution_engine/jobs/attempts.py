@@ -45,7 +45,7 @@ def start_job(engine: Engine, ticket: str, params: Document) -> Document:
         credential = _given_before(job, [credential, *older])
     return {
         "credential": credential,
-        "first_line": _first_line(engine, job_id, attempt),
+        "first_line": _first_line(engine, job, attempt),
         "heartbeat_ms": int(engine.settings.heartbeat_seconds * 1000),
         "cancel_requested": int("cancel_requested" in job),
     }
@@ -74,11 +74,13 @@ def _given_before(job: Document, credentials: Sequence[str]) -> str:
     raise CredentialInvalid(f"The key that made the credential of job {job['_id']} is no longer in the key file.")
 
 
-def _first_line(engine: Engine, job_id: ObjectId, attempt: int) -> int:
-    if attempt == 1:
-        return 0
-    line = Line(f"--- attempt {attempt} begins; attempt {attempt - 1} was lost ---", "system", to_ms(now()))
-    return engine.logs.mark_attempt(job_id, attempt, line)
+def _first_line(engine: Engine, job: Document, attempt: int) -> int:
+    """The number of the attempt's first line; a line that says so separates it from what an earlier one has written."""
+    begun = [entry for entry in job["history"] if entry["event"] == "lost"]
+    if not begun:
+        return 0  # attempts that never began have written nothing
+    line = Line(f"--- attempt {attempt} begins; attempt {begun[-1]['attempt']} was lost ---", "system", to_ms(now()))
+    return engine.logs.mark_attempt(job["_id"], attempt, line)
 
 
 def credential_check(engine: Engine, credential: str, job_id: ObjectId, attempt: int) -> Callable[[], Document]:

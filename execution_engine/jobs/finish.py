@@ -19,6 +19,8 @@ from execution_engine.store.database import Document
 from execution_engine.store.payloads import output_key
 
 _DEFAULT_CAUSES = {Status.ERROR: "app_error", Status.TERMINATED: "cancelled"}
+# Told to stop by the system that runs it: only that knows why, and the job may be tried again (dispatch/giving_up).
+_INTERRUPTED = "runner_stopped"
 _NOUNS: dict[type, str] = {str: "a string", dict: "an object", bool: "a boolean"}
 
 
@@ -38,12 +40,14 @@ def finish_job(engine: Engine, credential: str, params: Document) -> Document:
     if job["status"] in FINAL and job["attempt"].get("finish") != digest:
         raise _too_late(job)  # before its output is stored for nothing
     to, result = _result(engine, job_id, attempt, params, digest)
-    end = transitions.finish(
-        now(), attempt=attempt, credential_hash=hash_secret(credential), to=to, digest=digest, result=result
-    )
-    if engine.jobs.apply(job_id, end):
-        return {"status": to, "accepted": 1}
-    return _decided_before(engine, job_id, digest)
+    decisive = {"attempt": attempt, "credential_hash": hash_secret(credential), "digest": digest}
+    if to == Status.ERROR and result["cause"]["code"] == _INTERRUPTED:
+        end = transitions.interrupted(now(), cause=result["cause"], **decisive)
+    else:
+        end = transitions.finish(now(), to=to, result=result, **decisive)
+    if decided := engine.jobs.apply(job_id, end):
+        return {"status": decided["status"], "accepted": 1}
+    return _decided_before(engine, job_id, attempt, digest)
 
 
 def _result(
@@ -78,12 +82,15 @@ def _result(
     return to, result
 
 
-def _decided_before(engine: Engine, job_id: ObjectId, digest: str) -> Document:
+def _decided_before(engine: Engine, job_id: ObjectId, attempt: int, digest: str) -> Document:
     job = engine.jobs.get(job_id) or {}
     if job.get("attempt", {}).get("finish") == digest:
         return {"status": job["status"], "accepted": 1}
+    engine.payloads.delete([output_key(job_id, attempt, digest)])
     if job.get("status") in FINAL:
         raise _too_late(job)
+    if "interrupted" in job.get("attempt", {}):
+        raise AlreadyFinished(f"Job {job_id}'s runner has reported before that it was stopped.", status=job["status"])
     raise WrongState(f"Job {job_id} can't be terminated by its runner: nobody has asked to cancel it.")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bson import ObjectId
 
-from execution_engine.core.states import Status
+from execution_engine.core.states import FINAL, Status
 from execution_engine.jobs.backend_states import DOWN, DRAINING, obstacle_of
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.outlook import DISPATCH_LEASE, Outlook
@@ -16,8 +16,8 @@ __all__ = ["DISPATCH_LEASE", "closed_group", "find_holds"]
 def find_holds(engine: Engine, jobs: Iterable[Document]) -> dict[ObjectId, Document]:
     """``{code, message}`` for each of the jobs that waits; one look at the backends serves them all."""
     jobs = list(jobs)
-    holds = {job["_id"]: job["hold"] for job in jobs if job["status"] == Status.QUEUED and "hold" in job}
-    waiting = [job for job in jobs if job["status"] == Status.CREATED]
+    holds = {job["_id"]: job["hold"] for job in jobs if job["status"] not in FINAL and "hold" in job}
+    waiting = [job for job in jobs if job["status"] == Status.CREATED and job["_id"] not in holds]
     if waiting:
         outlook = engine.outlook.read()
         holds |= {job["_id"]: _hold(engine, job, outlook) for job in waiting}
@@ -37,7 +37,7 @@ def _hold(engine: Engine, job: Document, outlook: Outlook) -> Document:
     if closed := closed_group(group.backends, outlook):
         return closed
     last = job["history"][-1]
-    if last["event"] == "released":
+    if last["event"] in ("released", "lost"):
         return _said("given_back", last["note"])
     return _said("queue", f"The job waits for its turn in the client group {job['client_group']}.")
 

@@ -35,6 +35,10 @@ class HeartbeatStore:
         found = self._beats.find({"_id": one_of(job_ids)}).batch_size(BATCH_DOCUMENTS)
         return {beat["_id"]: beat for beat in found}
 
+    def silent_since(self, at: datetime) -> list[ObjectId]:
+        """The jobs that were heard of before ``at`` and not again."""
+        return [beat["_id"] for beat in self._beats.find({"at": {"$lt": at}}, {"_id": 1})]
+
     def forget(self, job_ids: Iterable[ObjectId]) -> None:
         """Drop the heartbeats of ended jobs."""
         self._beats.delete_many({"_id": {"$in": list(job_ids)}})

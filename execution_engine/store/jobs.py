@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
@@ -17,7 +18,19 @@ from execution_engine.core.transitions import Transition
 from execution_engine.store.database import BATCH_DOCUMENTS, DURABLE, Document, one_of
 
 _IN_FLIGHT = dict.fromkeys(
-    ("status", "backend", "backend_id", "attempt", "losses", "cancel_requested", "client_group", "user", "hold"), 1
+    (
+        "status",
+        "backend",
+        "backend_id",
+        "attempt",
+        "losses",
+        "running",
+        "cancel_requested",
+        "client_group",
+        "user",
+        "hold",
+    ),
+    1,
 )
 BATCH_SECONDS = 25  # by itself the driver would try for two minutes, and its caller is gone by then
 
@@ -197,10 +210,18 @@ class JobStore:
         found = self._jobs.find(query, {"_id": 1}, session=session)
         return {job["_id"] for job in found}
 
-    def note_hold(self, job_id: ObjectId, hold: Document | None) -> None:
-        """What a queued job waits for, as its backend says; None: it does not say."""
-        change = {"$set": {"hold": hold}} if hold else {"$unset": {"hold": ""}}
-        self._jobs.update_one({"_id": job_id, "status": "queued"}, change)
+    def note_holds(self, holds: Iterable[tuple[Document, Document | None, datetime | None]]) -> None:
+        """What jobs in flight wait for: (job, ``{code, message}`` or None, since when its backend holds it or None)."""
+        writes = []
+        for job, hold, held_since in holds:
+            noted = {"hold": hold, "attempt.held_since": held_since}
+            put = {name: value for name, value in noted.items() if value is not None}
+            drop = {name: "" for name, value in noted.items() if value is None}
+            change = ({"$set": put} if put else {}) | ({"$unset": drop} if drop else {})
+            here = {"_id": job["_id"], "status": job["status"], "attempt.n": job["attempt"]["n"], "claimed": True}
+            writes.append(UpdateOne(here, change))
+        if writes:
+            self._jobs.bulk_write(writes, ordered=False)
 
     def in_flight(self, session: ClientSession | None = None) -> list[Document]:
         """All jobs that a backend may have: what the reconciler needs of them."""
@@ -219,8 +240,9 @@ class JobStore:
         return [job["_id"] for job in self._jobs.find({"cleanup": True}, {"_id": 1}).hint("cleanup").limit(ENDED)]
 
     def ended_with_work_left(self, limit: int) -> list[Document]:
-        """Ended jobs whose token is still to be erased: their ids, and ``running`` of those that ran."""
-        return list(self._jobs.find({"cleanup": True}, {"running": 1}).hint("cleanup").limit(limit))
+        """Ended jobs whose token is still to be erased: their ids, status, output and losses, and when they ran."""
+        fields = dict.fromkeys(("status", "output", "losses", "running"), 1)
+        return list(self._jobs.find({"cleanup": True}, fields).hint("cleanup").limit(limit))
 
     def mark_cleaned(self, job_ids: Sequence[ObjectId], *, untold: bool = False) -> None:
         """Nothing is left to do for these ended jobs; ``untold``: but to tell the Catalog."""

@@ -3,7 +3,7 @@
 JSON text, compressed (BSON would refuse big integers and odd keys). Two kinds of document, told apart by the end of
 their ids: ``<job>.in`` has the input and, while the job needs it, the submitter's encrypted token;
 ``<job>.out.<n>.<d>`` has what attempt ``n`` reported, ``d`` from the report's digest, so that two reports never
-overwrite each other. The record names the one that counts; the others are swept.
+overwrite each other. The record names the one that counts; the others are deleted after the job's end.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from execution_engine.store.database import BATCH_DOCUMENTS, Document, one_of
 _LEVEL = 1  # most of the gain for a quarter of the time
 _KEPT_BYTES = 16 * 1024 * 1024
 _LARGEST_KEPT = 64 * 1024
+_BEFORE_ALL = ObjectId("0" * 24)
 
 
 def input_key(job_id: ObjectId) -> str:
@@ -49,6 +50,7 @@ class PayloadStore:
 
     def __init__(self, database: Database[Document]) -> None:
         self._io = database.job_io
+        self._sweeps = database.sweeps
         # What is written is never changed, and jobs are looked up again and again: keep the last ones, compressed.
         self._kept: LRUCache[str, bytes] = LRUCache(_KEPT_BYTES, getsizeof=len)
         self._lock = threading.Lock()
@@ -100,6 +102,22 @@ class PayloadStore:
         with self._lock:
             for key in gone:
                 self._kept.pop(key, None)
+
+    def delete_outputs(self, counted: Mapping[ObjectId, str | None]) -> None:
+        """Remove all outputs of these jobs but the one that counts."""
+        ranges = [{"_id": {"$gte": f"{job_id}.out.", "$lt": f"{job_id}.out/"}} for job_id in counted]
+        if ranges:
+            found = [document["_id"] for document in self._io.find({"$or": ranges}, {"_id": 1})]
+            self.delete(key for key in found if key not in counted.values())
+
+    def swept_until(self) -> ObjectId:
+        """The job whose age the sweep of orphans has reached."""
+        place: ObjectId = (self._sweeps.find_one({"_id": "job_io"}) or {}).get("until", _BEFORE_ALL)
+        return place
+
+    def note_swept(self, until: ObjectId) -> None:
+        """The sweep has reached jobs of this age."""
+        self._sweeps.update_one({"_id": "job_io"}, {"$max": {"until": until}}, upsert=True)
 
     def written_between(self, since: ObjectId, until: ObjectId, limit: int) -> list[str]:
         """Keys of documents of jobs whose ids (that is: ages) lie between the two, for the sweep of orphans."""

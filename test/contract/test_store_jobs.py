@@ -325,17 +325,22 @@ def test_a_users_waiting_jobs_but_those_that_were_looked_at_and_some_methods(sto
     assert [job["_id"] for job in waiting] == [jobs[2], jobs[3]]
 
 
-def test_what_holds_a_job_is_noted_while_it_is_queued(store: JobStore) -> None:
+def test_what_holds_a_job_is_noted_while_it_is_as_it_was_seen(store: JobStore) -> None:
     (job_id,) = inserted(store, new_job())
-    hold = {"code": "backend_waiting", "message": "Waits for 2 CPUs."}
-    store.note_hold(job_id, hold)
+    hold = {"code": "backend_held", "message": "Its folder is missing."}
+    claimed, queued = store.apply(job_id, claim_of()), store.apply(job_id, queue_of())
+    assert claimed
+    assert queued
+    store.note_holds([(claimed, hold, from_ms(NOW))])
     assert "hold" not in (store.get(job_id) or {})
-    store.apply(job_id, claim_of())
-    store.apply(job_id, queue_of())
-    store.note_hold(job_id, hold)
-    assert (store.get(job_id) or {})["hold"] == hold
-    store.note_hold(job_id, None)
-    assert "hold" not in (store.get(job_id) or {})
+    store.note_holds([(queued, hold, from_ms(NOW))])
+    noted = store.get(job_id) or {}
+    assert (noted["hold"], noted["attempt"]["held_since"]) == (hold, from_ms(NOW))
+    store.note_holds([(queued, None, None)])
+    noted = store.get(job_id) or {}
+    assert "hold" not in noted
+    assert "held_since" not in noted["attempt"]
+    store.note_holds([])
 
 
 def test_in_flight_is_what_a_backend_may_have(store: JobStore) -> None:

@@ -1,7 +1,6 @@
 """The engine on one machine stops, by order, by accident or with the machine: what that means for running jobs."""
 
 import signal
-import socket
 import threading
 
 import pytest
@@ -74,12 +73,13 @@ def test_sigint_ends_everything(engine: Stack) -> None:
     assert engine.stop(signal.SIGINT) == 0
     assert processes_of(engine.folder) == {}
     engine.start()
+    crowd.wait_finished()
     for job in crowd.records().values():
         check_history(job)
         crowd.check_started_once(job)
         assert job["status"] == "error"
-        assert job["cause"]["code"] == "runner_stopped"
-        assert job["cause"]["message"] == f"The runner on {socket.gethostname()} was told to stop."
+        assert job["cause"]["code"] == "engine_stopped"
+        assert job["cause"]["message"] == "The engine on this machine was stopped while the job ran."
         assert job["cause"]["advice"] == "Run it again."
 
 
@@ -90,13 +90,18 @@ def test_machine_reboots(engine: Stack) -> None:
     engine.stop(signal.SIGTERM)
     pretend_reboot(engine)
     engine.start()
+    wait_until(lambda: all(len(crowd.starts(job_id)) == 2 for job_id in crowd.ids), what="the second attempts")
+    crowd.release()
     crowd.wait_finished()
     for job in crowd.records().values():
-        check_history(job)
-        crowd.check_started_once(job)
-        assert job["status"] == "error"
-        assert job["cause"]["code"] == "machine_rebooted"
-        assert job["cause"]["message"] == "The machine that ran the job was restarted."
+        assert job["status"] == "completed"
+        assert crowd.starts(job["job_id"]) == [f"ee.{job['job_id']}.{n}" for n in (1, 2)]
+        (lost,) = [entry for entry in job["history"] if entry["event"] == "lost"]
+        assert lost["note"] == "The machine that ran the job was restarted. It is tried again."
+        log = engine.call("get_logs", {"job_id": job["job_id"], "limit": 10_000}, "alice")["lines"]
+        assert [line["line"] for line in log if line["stream"] == "system"] == [
+            "--- attempt 2 begins; attempt 1 was lost ---"
+        ]
 
 
 def pretend_reboot(engine: Stack) -> None:

@@ -29,8 +29,8 @@ def test_only_a_running_job_completes() -> None:
     assert [status for status in Status if Status.COMPLETED in FOLLOWS[status]] == [Status.RUNNING]
 
 
-def test_a_job_that_has_begun_never_waits_again() -> None:
-    assert not FOLLOWS[Status.RUNNING] & set(ACTIVE)
+def test_a_job_that_has_begun_waits_again_only_for_a_new_attempt() -> None:
+    assert FOLLOWS[Status.RUNNING] & set(ACTIVE) == {Status.CREATED}
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ ALL: dict[str, Transition] = {
     "completed": finished(Status.COMPLETED),
     "failed": finished(Status.ERROR),
     "stopped": finished(Status.TERMINATED),
+    "lost": transitions.lose(AT, attempt=2, note="preempted", losses=1),
+    "interrupted": transitions.interrupted(AT, attempt=2, credential_hash="c", digest="d", cause=CAUSE),
+    "to be stopped": transitions.stop(AT, attempt=2, cause=CAUSE),
     "settled": transitions.settle(AT, attempt=2, to=Status.ERROR, cause=CAUSE),
     "cancelled": cancelled(),
     "asked to stop": transitions.request_cancel(AT, by="alice", reason=None),
@@ -120,6 +123,32 @@ def test_a_released_attempt_can_no_longer_be_started_and_leaves_no_trace_of_its_
     assert released.change()["$set"]["claimed"] is False
 
 
+def test_a_lost_attempt_can_write_nothing_more_and_its_job_looks_as_if_it_had_not_begun() -> None:
+    lost = ALL["lost"]
+    assert lost.leaves == (Status.RUNNING,)
+    assert lost.where == {"attempt.n": 2, "claimed": True, "cancel_requested": None}
+    gone = lost.change()["$unset"].keys()
+    assert {"attempt.ticket", "attempt.runner", "attempt.credential", "attempt.finish"} < gone
+    assert {"attempt.interrupted", "attempt.stop_cause", "running", "queued", "host", "backend_id", "hold"} < gone
+    put = lost.change()["$set"]
+    assert (put["claimed"], put["losses"], put["active"]) == (False, 1, True)
+    assert lost.change()["$push"]["history"]["note"] == "preempted"
+
+
+def test_a_report_of_being_stopped_stands_instead_of_a_finish_and_ends_nothing() -> None:
+    interrupted = ALL["interrupted"]
+    assert interrupted.where == {"attempt.n": 2, "attempt.credential": "c", "attempt.finish": None}
+    put = interrupted.change()["$set"]
+    assert (put["attempt.finish"], put["attempt.interrupted"]) == ("d", CAUSE)
+    assert "status" not in put
+
+
+def test_the_first_reason_to_stop_an_attempt_stands_and_a_persons_wish_comes_before_it() -> None:
+    where = ALL["to be stopped"].where
+    assert where == {"attempt.n": 2, "claimed": True, "attempt.stop_cause": None, "cancel_requested": None}
+    assert ALL["to be stopped"].change()["$set"]["attempt.stop_cause"] == CAUSE
+
+
 def test_only_the_ticket_of_the_current_attempt_starts_and_only_once() -> None:
     assert started().leaves == NOT_STARTED
     assert started().where == {"attempt.n": 2, "attempt.ticket": "t", "attempt.runner": None, "claimed": True}
@@ -132,7 +161,11 @@ def test_only_the_ticket_of_the_current_attempt_starts_and_only_once() -> None:
 
 
 def test_only_the_current_credential_finishes_and_termination_needs_a_wish() -> None:
-    assert finished(Status.COMPLETED).where == {"attempt.n": 2, "attempt.credential": "c"}
+    assert finished(Status.COMPLETED).where == {
+        "attempt.n": 2,
+        "attempt.credential": "c",
+        "attempt.finish": None,
+    }
     assert finished(Status.TERMINATED).where["cancel_requested"] == {"$ne": None}
     put = finished(Status.COMPLETED).change()["$set"]
     assert put["attempt.finish"] == "d"

@@ -8,14 +8,19 @@ from store_engine import begin, claim, finish, hand_out, person, record, running
 
 from execution_engine.backends.base import Found, QueueEntry, Sighting, SightingState, Unknown
 from execution_engine.core import transitions
+from execution_engine.core.causes import CAUSES
 from execution_engine.core.clock import now
+from execution_engine.dispatch import reconcile
 from execution_engine.dispatch.desk import Desk
 from execution_engine.dispatch.reconcile import Reconciler
+from execution_engine.dispatch.stopping import LIMIT_MARGIN
+from execution_engine.dispatch.unreported import PATIENCE
 from execution_engine.jobs.control import cancel
 from execution_engine.jobs.engine import Engine
 
 ALICE = person("alice")
 SUBMIT_SECONDS = 30.0
+HELD_SECONDS = 600.0
 TRIES = 2
 GONE = Sighting(SightingState.GONE)
 
@@ -33,7 +38,7 @@ def clock() -> Clock:
 @pytest.fixture
 def reconciler(engine: Engine, backend: ToldBackend, clock: Clock) -> Reconciler:
     post: Any = FreePost(engine.jobs)
-    return Reconciler(post, {"local": Desk(backend, engine.backends, clock)}, SUBMIT_SECONDS, TRIES)
+    return Reconciler(post, {"local": Desk(backend, engine.backends, clock)}, SUBMIT_SECONDS, HELD_SECONDS, TRIES)
 
 
 def tag(job_id: ObjectId, attempt: int = 1) -> str:
@@ -80,12 +85,12 @@ def test_a_backend_is_asked_also_when_it_has_nothing(reconciler: Reconciler, bac
             "The job's runner died (exit code 3) without reporting the job's end.",
         ),
         (
-            Sighting(SightingState.GONE, reason="machine_rebooted"),
-            "machine_rebooted",
-            "The machine that ran the job was restarted.",
+            Sighting(SightingState.GONE, reason="out_of_memory", signal=9),
+            "out_of_memory",
+            "The job used more memory than it had asked for.",
         ),
         (
-            Sighting(SightingState.GONE, reason="a code of the future", exit_code=0),
+            Sighting(SightingState.GONE, reason="a code of the future"),
             "runner_lost",
             "The job's process on the worker was killed or died.",
         ),
@@ -292,3 +297,236 @@ def test_an_empty_or_silent_backend_has_no_orphans(reconciler: Reconciler, backe
     backend.down = "no connection"
     reconciler.end_orphans()
     assert backend.calls == ["queue", "queue"]
+
+
+def lost_to(code: str) -> Sighting:
+    return Sighting(SightingState.GONE, reason=code, detail="node7 does not answer")
+
+
+@pytest.mark.parametrize("code", [code for code, row in CAUSES.items() if row.engine_may_retry])
+def test_an_attempt_that_was_taken_away_is_made_again_but_not_for_ever(
+    reconciler: Reconciler, backend: ToldBackend, engine: Engine, code: str
+) -> None:
+    job_id, _ = running(engine)
+    backend.sightings[tag(job_id)] = lost_to(code)
+    reconciler.run()
+    job = record(engine, job_id)
+    assert (job["status"], job["claimed"], job["losses"]) == ("created", False, 1)
+    assert job["history"][-1]["event"] == "lost"
+    assert job["history"][-1]["note"] == f"{CAUSES[code].message} It is tried again."
+    begin(engine, job_id, hand_out(engine, job_id), attempt=2)
+    backend.sightings[tag(job_id, 2)] = lost_to(code)
+    reconciler.run()
+    assert status(engine, job_id) == ("error", code)
+    assert record(engine, job_id)["cause"]["detail"] == "node7 does not answer"
+
+
+def test_attempts_lost_before_and_after_their_start_count_together(
+    reconciler: Reconciler, backend: ToldBackend, engine: Engine
+) -> None:
+    job_id = queued(engine)
+    backend.sightings[tag(job_id)] = GONE
+    reconciler.run()
+    begin(engine, job_id, hand_out(engine, job_id), attempt=2)
+    backend.sightings[tag(job_id, 2)] = lost_to("node_died")
+    reconciler.run()
+    assert status(engine, job_id) == ("error", "node_died")
+
+
+def test_a_job_that_is_to_stop_is_never_tried_again(
+    reconciler: Reconciler, backend: ToldBackend, engine: Engine
+) -> None:
+    job_id, _ = running(engine)
+    cancel(engine, ALICE, job_id, None)
+    backend.sightings[tag(job_id)] = lost_to("node_died")
+    reconciler.run()
+    assert status(engine, job_id) == ("terminated", "cancelled")
+
+
+def test_what_somebody_removed_before_it_began_is_not_tried_again(
+    reconciler: Reconciler, backend: ToldBackend, engine: Engine
+) -> None:
+    job_id = queued(engine)
+    backend.sightings[tag(job_id)] = Sighting(SightingState.GONE, reason="removed", detail="by root")
+    reconciler.run()
+    assert status(engine, job_id) == ("error", "removed")
+
+
+def stopped_by_its_system(engine: Engine) -> ObjectId:
+    job_id, credential = running(engine)
+    finish(engine, job_id, credential, "error", cause={"code": "runner_stopped", "message": "Told to stop."})
+    return job_id
+
+
+@pytest.mark.parametrize(
+    ("gone", "end"),
+    [
+        (GONE, ("error", "runner_stopped")),
+        (Sighting(SightingState.GONE, exit_code=0), ("error", "runner_stopped")),
+        (lost_to("time_limit"), ("error", "time_limit")),
+        (lost_to("preempted"), ("created", None)),
+    ],
+)
+def test_why_a_runner_was_told_to_stop_is_what_its_backend_says(
+    reconciler: Reconciler, backend: ToldBackend, engine: Engine, gone: Sighting, end: tuple[str, str | None]
+) -> None:
+    job_id = stopped_by_its_system(engine)
+    reconciler.run()
+    assert status(engine, job_id) == ("running", None)
+    backend.sightings[tag(job_id)] = gone
+    reconciler.run()
+    assert status(engine, job_id) == end
+
+
+def test_the_report_of_a_runner_that_ended_well_is_waited_for(
+    reconciler: Reconciler, backend: ToldBackend, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (late, credential), (never, _) = running(engine), running(engine)
+    for job_id in (late, never):
+        backend.sightings[tag(job_id)] = Sighting(SightingState.GONE, exit_code=0)
+    reconciler.run()
+    assert status(engine, never) == ("running", None)
+    finish(engine, late, credential)
+    monkeypatch.setattr(reconcile, "now", lambda: now() + PATIENCE)
+    reconciler.run()
+    assert status(engine, late) == ("completed", None)
+    assert status(engine, never) == ("error", "report_lost")
+
+
+def set_attempt(engine: Engine, job_id: ObjectId, **fields: Any) -> None:
+    engine.database.jobs.update_one({"_id": job_id}, {"$set": {f"attempt.{name}": it for name, it in fields.items()}})
+
+
+@pytest.mark.parametrize("state", [SightingState.RUNNING, SightingState.UNKNOWN])
+def test_a_job_over_its_time_is_ended(
+    reconciler: Reconciler, backend: ToldBackend, engine: Engine, state: SightingState
+) -> None:
+    (over, _), (within, _), (unlimited, _), waiting = running(engine), running(engine), running(engine), queued(engine)
+    limits = {over: 10, within: 60, waiting: 10}
+    for job_id, seconds in limits.items():
+        set_attempt(engine, job_id, time_limit_s=seconds)
+    at = now() - LIMIT_MARGIN - dt.timedelta(seconds=11)
+    engine.database.jobs.update_many({"running": {"$exists": True}}, {"$set": {"running": at}})
+    for job_id in (over, within, unlimited):
+        backend.sightings[tag(job_id)] = Sighting(state)
+    reconciler.run()
+    reconciler.run()
+    reconciler.run()
+    assert backend.cancelled == [tag(over)] * 2
+    assert status(engine, over) == ("running", None)
+    backend.sightings[tag(over)] = Sighting(SightingState.GONE, signal=15)
+    reconciler.run()
+    assert status(engine, over) == ("error", "time_limit")
+    assert record(engine, over)["cause"]["message"] == "The job ran longer than it may (10 s)."
+    assert [entry["event"] for entry in record(engine, over)["history"]].count("stopping") == 1
+
+
+def test_a_job_over_its_time_whose_report_is_quicker_has_its_result(reconciler: Reconciler, engine: Engine) -> None:
+    job_id, credential = running(engine)
+    set_attempt(engine, job_id, time_limit_s=10)
+    at = now() - LIMIT_MARGIN - dt.timedelta(seconds=11)
+    engine.database.jobs.update_one({"_id": job_id}, {"$set": {"running": at}})
+    reconciler.run()
+    assert "stop_cause" in record(engine, job_id)["attempt"]
+    assert finish(engine, job_id, credential)["status"] == "completed"
+    reconciler.run()
+    assert status(engine, job_id) == ("completed", None)
+
+
+HELD = Sighting(SightingState.HELD, reason="Its folder is missing.")
+
+
+def held_for(engine: Engine, job_id: ObjectId, seconds: float) -> None:
+    set_attempt(engine, job_id, held_since=now() - dt.timedelta(seconds=seconds))
+
+
+def test_a_held_job_is_shown_and_then_given_up(reconciler: Reconciler, backend: ToldBackend, engine: Engine) -> None:
+    (begun, _), waiting = running(engine), queued(engine)
+    for job_id in (begun, waiting):
+        backend.sightings[tag(job_id)] = HELD
+    reconciler.run()
+    for job_id in (begun, waiting):
+        assert record(engine, job_id)["hold"] == {"code": "backend_held", "message": HELD.reason}
+        held_for(engine, job_id, HELD_SECONDS - 10)
+    reconciler.run()
+    assert "stop_cause" not in record(engine, begun)["attempt"]
+    for job_id in (begun, waiting):
+        held_for(engine, job_id, HELD_SECONDS + 1)
+    reconciler.run()
+    reconciler.run()
+    assert sorted(backend.cancelled) == sorted([tag(begun), tag(waiting)])
+    backend.sightings |= {tag(begun): GONE, tag(waiting): GONE}
+    reconciler.run()
+    assert status(engine, begun) == ("error", "held")
+    assert record(engine, begun)["cause"]["message"] == HELD.reason
+    assert status(engine, waiting) == ("created", None)
+    assert record(engine, waiting)["history"][-1]["note"] == HELD.reason
+
+
+def test_a_hold_that_somebody_ends_is_forgotten(reconciler: Reconciler, backend: ToldBackend, engine: Engine) -> None:
+    job_id = queued(engine)
+    backend.sightings[tag(job_id)] = HELD
+    reconciler.run()
+    held_for(engine, job_id, HELD_SECONDS - 10)
+    backend.sightings[tag(job_id)] = Sighting(SightingState.WAITING)
+    reconciler.run()
+    job = record(engine, job_id)
+    assert "hold" not in job
+    assert "held_since" not in job["attempt"]
+
+
+def test_a_begun_job_that_is_held_for_what_it_did_waits_for_nobody(
+    reconciler: Reconciler, backend: ToldBackend, engine: Engine
+) -> None:
+    (begun, _), waiting = running(engine), queued(engine)
+    for job_id in (begun, waiting):
+        backend.sightings[tag(job_id)] = Sighting(SightingState.HELD, reason="9 GB of 8 used", cause="out_of_memory")
+    reconciler.run()
+    reconciler.run()
+    assert backend.cancelled == [tag(begun)]
+    backend.sightings[tag(begun)] = GONE
+    reconciler.run()
+    assert status(engine, begun) == ("error", "out_of_memory")
+    assert record(engine, begun)["cause"]["detail"] == "9 GB of 8 used"
+
+
+@pytest.fixture
+def homeless(engine: Engine) -> tuple[ObjectId, ObjectId]:
+    """A job that waits, and one that runs, with a backend that is no longer configured."""
+    waiting, at_work = submit(engine), submit(engine)
+    hand_out(engine, waiting, "old-cluster")
+    begin(engine, at_work, hand_out(engine, at_work, "old-cluster"))
+    return waiting, at_work
+
+
+def test_jobs_of_a_removed_backend_say_so(
+    reconciler: Reconciler, engine: Engine, homeless: tuple[ObjectId, ObjectId]
+) -> None:
+    reconciler.run()
+    before = [record(engine, job_id) for job_id in homeless]
+    for job in before:
+        assert job["hold"]["code"] == "backend_removed"
+        assert "old-cluster" in job["hold"]["message"]
+    reconciler.run()
+    assert [record(engine, job_id) for job_id in homeless] == before
+
+
+def test_of_a_removed_backend_only_what_never_began_can_be_cancelled(
+    reconciler: Reconciler, engine: Engine, homeless: tuple[ObjectId, ObjectId]
+) -> None:
+    for job_id in homeless:
+        cancel(engine, ALICE, job_id, None)
+    reconciler.run()
+    waiting, at_work = homeless
+    assert status(engine, waiting) == ("terminated", "cancelled_before_start")
+    assert status(engine, at_work) == ("running", None)
+
+
+def test_a_released_attempt_that_turns_up_before_the_next_is_an_orphan(
+    reconciler: Reconciler, backend: ToldBackend, engine: Engine
+) -> None:
+    job_id = queued(engine)
+    assert engine.jobs.apply(job_id, transitions.release(now(), attempt=1, note="lost"))
+    backend.listed = [held(tag(job_id))]
+    reconciler.end_orphans()
+    assert backend.cancelled == [tag(job_id)]

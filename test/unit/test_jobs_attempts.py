@@ -11,6 +11,7 @@ from execution_engine.core.errors import CredentialInvalid, JobNotFound, LogGap,
 from execution_engine.jobs.attempts import add_lines, credential_check
 from execution_engine.jobs.control import cancel
 from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.work import Heartbeats
 from execution_engine.store.log_chunks import Line
 
 ALICE = person("alice")
@@ -89,14 +90,36 @@ def test_a_released_attempt_can_not_begin_late(engine: Engine) -> None:
 
 
 def test_a_later_attempt_continues_the_log_behind_a_marker_that_is_written_once(engine: Engine) -> None:
-    job_id = submit(engine)
-    hand_out(engine, job_id)
-    engine.logs.append(job_id, 1, lines("of the first"), lambda: None)
-    assert engine.jobs.apply(job_id, transitions.release(now(), attempt=1, note="lost"))
+    job_id, credential = running(engine)
+    add_lines(engine, credential, job_id, 1, 0, lines("of the first"))
+    assert engine.jobs.apply(job_id, transitions.lose(now(), attempt=1, note="preempted", losses=1))
     ticket = hand_out(engine, job_id)
     for _ in range(2):
         assert begin(engine, job_id, ticket, attempt=2)["first_line"] == 2
     assert texts(engine, job_id) == ["of the first", "--- attempt 2 begins; attempt 1 was lost ---"]
+
+
+def test_a_log_says_nothing_of_attempts_that_never_began(engine: Engine) -> None:
+    job_id = submit(engine)
+    hand_out(engine, job_id)
+    assert engine.jobs.apply(job_id, transitions.release(now(), attempt=1, note="lost"))
+    assert begin(engine, job_id, hand_out(engine, job_id), attempt=2)["first_line"] == 0
+    assert texts(engine, job_id) == []
+
+
+def test_the_runner_of_a_lost_attempt_is_turned_away(engine: Engine) -> None:
+    job_id, credential = running(engine)
+    assert engine.jobs.apply(job_id, transitions.lose(now(), attempt=1, note="preempted", losses=1))
+    with pytest.raises(CredentialInvalid):
+        add_lines(engine, credential, job_id, 1, 0, lines("late"))
+    with pytest.raises(CredentialInvalid):
+        Heartbeats(engine).heartbeat(credential, {"job_id": str(job_id), "attempt": 1})
+    with pytest.raises(CredentialInvalid):
+        finish(engine, job_id, credential)
+    begin(engine, job_id, hand_out(engine, job_id), attempt=2)
+    with pytest.raises(CredentialInvalid):
+        finish(engine, job_id, credential)
+    assert record(engine, job_id)["status"] == "running"
 
 
 def test_a_job_that_has_ended_is_not_started_again(engine: Engine) -> None:

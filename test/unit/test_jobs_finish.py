@@ -203,3 +203,22 @@ def test_only_the_attempts_own_credential_reports(engine: Engine) -> None:
             finish(engine, job_id, secret, attempt=attempt)
     assert stored_outputs(engine, job_id) == 0
     assert record(engine, job_id)["status"] == "running"
+
+
+STOPPED = {"code": "runner_stopped", "message": "The runner on node7 was told to stop."}
+
+
+def test_a_runner_that_was_told_to_stop_leaves_the_end_to_its_backend(engine: Engine) -> None:
+    job_id, credential = running(engine)
+    for _ in range(2):
+        assert finish(engine, job_id, credential, "error", cause=STOPPED) == {"status": "running", "accepted": 1}
+    job = record(engine, job_id)
+    assert (job["status"], job["active"]) == ("running", True)
+    assert job["attempt"]["interrupted"]["message"] == STOPPED["message"]
+    assert [entry["event"] for entry in job["history"]].count("interrupted") == 1
+    with pytest.raises(AlreadyFinished, match="reported before that it was stopped"):
+        finish(engine, job_id, credential)
+    assert stored_outputs(engine, job_id) == 0
+    lost = transitions.settle(now(), attempt=1, to=Status.ERROR, cause=describe("runner_lost"))
+    assert engine.jobs.apply(job_id, lost)
+    assert finish(engine, job_id, credential, "error", cause=STOPPED) == {"status": "error", "accepted": 1}

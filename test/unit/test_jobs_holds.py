@@ -109,7 +109,7 @@ def test_a_queued_job_says_what_its_backend_says(engine: Engine) -> None:
     ticket = hand_out(engine, job_id)
     assert hold_of(engine, job_id) is None
     said = {"code": "backend_waiting", "message": "Waits for 2 CPUs."}
-    engine.jobs.note_hold(job_id, said)
+    engine.jobs.note_holds([(record(engine, job_id), said, None)])
     assert hold_of(engine, job_id) == said
     begin(engine, job_id, ticket)
     assert hold_of(engine, job_id) is None
