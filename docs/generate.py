@@ -82,6 +82,9 @@ def settings_page() -> str:
         "| key | meaning |",
         "|---|---|",
         "| `backends` | The backends that serve the group, best first, separated by commas. |",
+        "| `open-to` | Who may choose it: users and `role:NAME`, separated by commas; `*` (default): everybody. |",
+        "| `cpus`, `memory-mb`, `disk-gb` | What a job takes that does not say; default: `default-cpus` and so on. |",
+        "| `max-cpus`, `max-memory-mb`, `max-disk-gb` | The most that a job may take; default: what machines have. |",
         "| `feed-ahead` | How many of the group's jobs may wait inside a backend; default: its slots, at least 4. |",
     ]
     return _MADE + "\n".join(lines) + "\n"
