@@ -48,6 +48,15 @@ def build(folder: Path, package: Path | None = None) -> Path:
     return path
 
 
+def compact() -> bytes:
+    """The archive without bytecode and compressed, a quarter as large: for systems that carry it with each job."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        for name, content in sources().items():
+            _add(file, name, content)
+    return buffer.getvalue()
+
+
 def sources(package: Path | None = None) -> dict[str, bytes]:
     """What goes into the archive, by name, in a fixed order; ``package`` as for :func:`build`."""
     package = package or Path(runner.__path__[0])
@@ -87,4 +96,4 @@ def _add(file: zipfile.ZipFile, name: str, content: bytes) -> None:
     entry = zipfile.ZipInfo(name, _EPOCH)
     entry.external_attr = 0o644 << 16
     entry.create_system = 3  # Unix, wherever it is built: the attributes above are Unix's
-    file.writestr(entry, content)
+    file.writestr(entry, content, file.compression)

@@ -7,19 +7,27 @@ from pathlib import Path
 import pytest
 from awe_system import LastAweSystem, OldAweSystem
 from local_system import LocalSystem
+from slurm_system import SlurmByCommands, SlurmByRest
 from system import System, alive, submit, until, until_state
 
 from execution_engine.backends.base import Absent, Accepted, Backend, Found, Refused, SightingState, Submission, Unknown
 from execution_engine.core.errors import BackendUnavailable
 
 WAITING, RUNNING, GONE = SightingState.WAITING, SightingState.RUNNING, SightingState.GONE
-SYSTEMS: dict[str, type[System]] = {"local": LocalSystem, "awe-0.9.26": OldAweSystem, "awe-0.9.68": LastAweSystem}
+Make = Callable[[pytest.FixtureRequest, Path], System]
+SYSTEMS: dict[str, Make] = {
+    "local": lambda _, folder: LocalSystem(folder),
+    "awe-0.9.26": lambda _, folder: OldAweSystem(folder),
+    "awe-0.9.68": lambda _, folder: LastAweSystem(folder),
+    "slurm-commands": lambda request, folder: SlurmByCommands(folder, request.getfixturevalue("slurm_cluster")),
+    "slurm-rest": lambda request, folder: SlurmByRest(folder, request.getfixturevalue("slurm_cluster")),
+}
 HOSTILE = 'it\'s "a" `name`; $(touch bad) $HOME @me %s \\ é 漢 \t and\na new line'
 
 
 @pytest.fixture(params=SYSTEMS)
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
-    system = SYSTEMS[request.param](tmp_path)
+    system = SYSTEMS[request.param](request, tmp_path)
     yield system
     system.end()
 
