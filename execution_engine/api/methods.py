@@ -1,6 +1,18 @@
 """The native module: the contract, and all of its methods bound to their code."""
 
-from execution_engine.api import audit, control, logs, lookup, resources, routes, runner, service, sharing, submit
+from execution_engine.api import (
+    audit,
+    control,
+    logs,
+    lookup,
+    queue,
+    resources,
+    routes,
+    runner,
+    service,
+    sharing,
+    submit,
+)
 from execution_engine.api.callers import Rules
 from execution_engine.api.heavy import limit_heavy_calls
 from execution_engine.jobs.engine import Engine
@@ -22,6 +34,7 @@ def native_registry(engine: Engine, spec: str, wellbeing: Wellbeing | None = Non
     logs.register(registry, engine, rules)
     control.register(registry, engine, rules)
     sharing.register(registry, engine, rules)
+    queue.register(registry, engine, rules)
     resources.register(registry, engine, rules)
     routes.register(registry, engine, rules)
     audit.register(registry, engine, rules)

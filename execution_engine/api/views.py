@@ -4,9 +4,10 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-from execution_engine.core.clock import to_ms
+from execution_engine.core.clock import now, to_ms
 from execution_engine.core.errors import EngineError, InvalidParams
-from execution_engine.jobs.lookup import CONTACT, HIDDEN, HOLD, OUTPUT, PARAMS, RETRIES, Found
+from execution_engine.jobs.lookup import CONTACT, HIDDEN, HOLD, OUTPUT, PARAMS, PLACE, RETRIES, Found
+from execution_engine.jobs.queue.places import Place
 from execution_engine.store.database import Document
 
 _AS_STORED = [
@@ -38,11 +39,12 @@ _DETAIL_OF = {
     "retries": RETRIES,
     "hold": HOLD,
     "hidden": HIDDEN,
+    "queue": PLACE,
 }
 _DERIVED = ("attempt", "cancel_requested", "history")
 
 FIELDS = frozenset({*_AS_STORED, *_TIMES, *_LINKS, *_DETAIL_OF, *_DERIVED})
-WITHOUT_PAYLOAD = FIELDS - {"params", "output"}
+WITHOUT_PAYLOAD = FIELDS - {"params", "output", "queue"}
 IN_LISTS = WITHOUT_PAYLOAD - {"history"}
 
 
@@ -93,9 +95,24 @@ def _details(found: Found, fields: frozenset[str]) -> Document:
                 view["progress"] = with_ms(value["progress"])
         elif name == RETRIES:
             view["retries"] = [str(job_id) for job_id in value]
+        elif name == PLACE:
+            view["queue"] = place_view(value)
         else:
             view[name] = value
     return view
+
+
+def place_view(place: Place) -> Document:
+    """A place in a queue, and when the job there may start."""
+    ahead = {"inside_ahead": place.inside, "users_ahead": place.users, "own_ahead": place.own}
+    view: Document = {"position": place.position, **ahead}
+    told = place.forecast
+    if isinstance(told, str):
+        return view | {"no_forecast": told}
+    at = to_ms(now())
+    times = {"earliest": told.early, "median": told.median, "latest": told.late}
+    from_now = {name: at + round(seconds * 1000) for name, seconds in times.items()}
+    return view | {"forecast": {**from_now, "observed": told.started}}
 
 
 def with_ms(document: Document) -> Document:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TypeVar
 
-from execution_engine.backends.base import Backend, Resources
+from execution_engine.backends.base import Backend, QueueEntry, Resources, SightingState
 from execution_engine.core.clock import now
 from execution_engine.core.errors import BackendUnavailable
 from execution_engine.store.backends import BackendStore
@@ -15,6 +15,8 @@ T = TypeVar("T")
 LEAST_AHEAD = 4
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _REPORT_SECONDS = 10.0
+_WAITS = (SightingState.WAITING, SightingState.HELD)
+_ORDERED = 5_000  # a report has to stay small
 _log = logging.getLogger("execution_engine.dispatch")
 
 
@@ -54,6 +56,7 @@ class Desk:
         self._full = _Pause(clock)
         self._reported_at = float("-inf")
         self._resources: Resources | None = None
+        self._order: list[str] | None = None
         self.drained = False
         """Whether an administrator wants it to take no new jobs."""
 
@@ -92,6 +95,15 @@ class Desk:
             return None
         self._up()
         return answer
+
+    def queue(self) -> list[QueueEntry]:
+        """What the backend holds for us; the order of what waits there is written down for the other processes."""
+        listed = self.ask(lambda backend: backend.queue()) or []
+        order = [entry.backend_id for entry in listed if entry.state in _WAITS][:_ORDERED]
+        if order != self._order:
+            self._store.report_order(self.backend.name, order)
+            self._order = order
+        return listed
 
     def ahead(self, setting: int | None) -> int:
         """How many jobs may wait inside the backend: the setting, else as many as it has slots, at least four."""

@@ -16,6 +16,7 @@ from execution_engine.dispatch.desk import Desk
 from execution_engine.dispatch.feed import Feed
 from execution_engine.dispatch.places import Places
 from execution_engine.dispatch.post import Post
+from execution_engine.dispatch.queue_book import QueueBook
 from execution_engine.dispatch.reconcile import Reconciler
 from execution_engine.dispatch.sweep import forget_late_heartbeats, sweep_orphans
 from execution_engine.jobs.engine import Engine
@@ -25,6 +26,8 @@ from execution_engine.store.recent_fold import RecentFold
 _ORPHANS_SECONDS = 10.0
 _SWEEP_SECONDS = 600.0
 _WISHES_SECONDS = 1.0
+_QUEUES_SECONDS = 1.0
+_WAITS_SECONDS = 5.0
 _RECENT_SECONDS = 2.0
 _STAND_BY_SECONDS = 0.5
 _AFTER_FAILURE_SECONDS = 0.5
@@ -53,6 +56,7 @@ class Dispatcher:
             engine.heartbeats,
             catalog_counts=bool(settings.service_token_file),
         )
+        self._queue_book = QueueBook(engine)
         self._recent = RecentFold(engine.database)
         self._recent_is_behind = False
         self._reconcile_every = settings.reconcile_interval_ms / 1000
@@ -88,6 +92,10 @@ class Dispatcher:
             self._reconciler.run()
             self._aftermath.run()
             self._engine.audit.collect()
+        if self._is_due("queues", _QUEUES_SECONDS):
+            self._queue_book.tell_served(self._feed.served())
+        if self._is_due("waits", _WAITS_SECONDS):
+            self._queue_book.note_waits(clock.now())
         if self._is_due("recent", _RECENT_SECONDS) or self._recent_is_behind:
             # One step: after a long pause the table catches up over many rounds, and hands-outs go on meanwhile.
             self._recent_is_behind = self._recent.step(clock.now())

@@ -16,6 +16,7 @@ from execution_engine.jobs.routing import Routing, RoutingReader
 from execution_engine.store.database import Document
 from execution_engine.store.slots import NoRoom
 
+_SERVED = 1_000  # to others those who were served before these are the same as those who never were
 _log = logging.getLogger("execution_engine.dispatch")
 
 
@@ -45,6 +46,10 @@ class Feed:
         routing = self._routing.read()
         flight = self._post.jobs.in_flight_counts()
         return sum(self._feed_group(group, routing, flight) for group in self._groups)
+
+    def served(self) -> dict[str, list[str]]:
+        """Who had a turn in each group, the latest last."""
+        return {name: turns.latest(_SERVED) for name, turns in self._turns.items()}
 
     def _feed_group(self, group: ClientGroupSettings, routing: Routing, flight: Sequence[Document]) -> int:
         mine = [row for row in flight if row["client_group"] == group.name]

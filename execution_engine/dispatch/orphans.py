@@ -16,7 +16,7 @@ _log = logging.getLogger("execution_engine.dispatch")
 
 def end_orphans(jobs: JobStore, desk: Desk) -> None:
     """Have a backend cancel attempts that were given up, and whatever it still runs of ended or unknown jobs."""
-    listed = desk.ask(lambda backend: backend.queue()) or []
+    listed = desk.queue()
     tags = {entry.backend_id: parsed for entry in listed if entry.tag and (parsed := parse_tag(entry.tag))}
     orphans = _orphans(jobs, tags)
     if orphans:

@@ -22,8 +22,13 @@ class Turns:
     def note_served(self, user: str) -> int:
         """The user has had a turn; its number."""
         self._count += 1
+        self._served.pop(user, None)  # the table is in the order of turns
         self._served[user] = self._count
         return self._count
+
+    def latest(self, most: int) -> list[str]:
+        """Who had a turn, up to so many, the latest last."""
+        return list(self._served)[-most:]
 
 
 class Round:

@@ -9,6 +9,7 @@ from pymongo.database import Database
 
 from execution_engine.config import Settings
 from execution_engine.jobs.outlook import OutlookReader
+from execution_engine.jobs.queue.look import QueueReader
 from execution_engine.jobs.routing import RoutingReader
 from execution_engine.kbase.auth import Auth
 from execution_engine.kbase.cached import CheckedTokens, KnownModules, KnownPermissions
@@ -25,6 +26,7 @@ from execution_engine.store.leases import LeaseStore
 from execution_engine.store.limits import LimitStore
 from execution_engine.store.logs import LogStore
 from execution_engine.store.payloads import PayloadStore
+from execution_engine.store.queues import QueueStore
 from execution_engine.store.recent import RecentStore
 from execution_engine.store.routes import RouteStore
 from execution_engine.store.slots import SlotStore
@@ -69,6 +71,11 @@ class Engine:
     def outlook(self) -> OutlookReader:
         """Tells what waiting jobs can hope for."""
         return OutlookReader(self.backends, self.leases)
+
+    @cached_property
+    def queues(self) -> QueueReader:
+        """Tells what waits in client groups."""
+        return QueueReader(QueueStore(self.database), self.jobs, self.backends, self.limits, self.slots)
 
     @cached_property
     def routing(self) -> RoutingReader:

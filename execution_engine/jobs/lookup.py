@@ -7,17 +7,19 @@ from typing import Any
 from bson import ObjectId
 
 from execution_engine.core.errors import EngineError, WrongState
-from execution_engine.core.states import FINAL, Status, derive_batch_status
+from execution_engine.core.states import FINAL, NOT_STARTED, Status, derive_batch_status
 from execution_engine.jobs.access import Sight, require_all, roles_or_errors, sight_of, unknown_job
 from execution_engine.jobs.audit import Act, note_reading
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.holds import find_holds
 from execution_engine.jobs.identity import User
+from execution_engine.jobs.queue.places import find_places
 from execution_engine.store.database import Document
 from execution_engine.store.payloads import input_key
 
 PARAMS, OUTPUT, CONTACT, RETRIES, HOLD, HIDDEN = "params", "output", "contact", "retries", "hold", "hidden"
-ALL_DETAILS = frozenset({PARAMS, OUTPUT, CONTACT, RETRIES, HOLD, HIDDEN})
+PLACE = "place"
+ALL_DETAILS = frozenset({PARAMS, OUTPUT, CONTACT, RETRIES, HOLD, HIDDEN, PLACE})
 OMITTED = "omitted"
 PAYLOAD_BYTES = 16_000_000  # of all params and outputs in one answer about more than one job
 _RECORD_FIELDS = ("_id", "user", "wsid", "method", "app_id", "status", "active", "batch", "children", "batch_id")
@@ -109,9 +111,18 @@ def add_details(engine: Engine, user: User, found: Iterable[Found], details: fro
         retried = [job_id for job_id, item in jobs.items() if "retried" in item.record]
         for job_id, retries in (engine.jobs.retries_of(retried) if retried else {}).items():
             jobs[job_id].details[RETRIES] = retries
+    _add_waiting(engine, jobs, details)
+
+
+def _add_waiting(engine: Engine, jobs: dict[ObjectId, Found], details: frozenset[str]) -> None:
+    """What jobs wait for, and where."""
+    waiting = [item.record for item in jobs.values() if item.record["status"] in NOT_STARTED]
     if HOLD in details:
-        for job_id, hold in find_holds(engine, [item.record for item in jobs.values()]).items():
+        for job_id, hold in find_holds(engine, waiting).items():
             jobs[job_id].details[HOLD] = hold
+    if PLACE in details:
+        for job_id, place in find_places(engine, waiting).items():
+            jobs[job_id].details[PLACE] = place
 
 
 def _add_payloads(engine: Engine, user: User, jobs: dict[ObjectId, Found], details: frozenset[str]) -> None:

@@ -4,6 +4,7 @@ A record has the dispatcher's last report, and in ``drained`` the word of an adm
 jobs: ``{since, by, reason}``. Neither side writes the other's fields.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ class BackendStore:
 
     def __init__(self, database: Database[Document]) -> None:
         self._backends = database.backends
+        self._orders = database.backend_orders  # apart: what is known of the backends is read much more often
 
     def report(
         self, name: str, at: datetime, state: str, reason: str | None, resources: dict[str, Any], notice: str
@@ -42,6 +44,14 @@ class BackendStore:
     def all(self) -> dict[str, Document]:
         """The record of each backend by name; one that was never reported has no ``state``."""
         return {report["_id"]: report for report in self._backends.find({}, {"outbox": 0})}
+
+    def report_order(self, name: str, backend_ids: Sequence[str]) -> None:
+        """Which of our jobs wait inside a backend, in its own order."""
+        self._orders.update_one({"_id": name}, {"$set": {"waiting": list(backend_ids)}}, upsert=True)
+
+    def orders(self) -> dict[str, list[str]]:
+        """The backends' ids of the jobs that wait inside, by backend."""
+        return {order["_id"]: order["waiting"] for order in self._orders.find()}
 
     def drained(self) -> set[str]:
         """The names of those that are to take no new jobs."""

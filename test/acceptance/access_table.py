@@ -108,6 +108,7 @@ TABLE: dict[str, Row] = {
     "add_job_logs": _row(_RUNNER),
     "heartbeat": _row(_RUNNER),
     "finish_job": _row(_RUNNER, Subject.FRESH),
+    "get_queue": _row("yyyyyyy ? yy uuu"),
     "set_backend_state": _row("nnnnnnn ? ny uuu"),
     "set_route": _row("nnnnnnn ? ny uuu"),
     "remove_route": _row("nnnnnnn ? ny uuu"),

@@ -14,7 +14,6 @@ MAX_RANGES = 200
 # In order of preference: what usually leaves fewest keys comes first.
 _CANDIDATES = {
     "created": (
-        "sharee_created",
         "user_app_created",
         "user_method_created",
         "user_status_created",
@@ -28,7 +27,7 @@ _CANDIDATES = {
         "status_created",
         "created",
     ),
-    "finished": ("sharee_finished", "user_finished", "wsid_finished", "finished"),
+    "finished": ("user_finished", "wsid_finished", "finished"),
 }
 _KEYS = {index.name: [name for name, _ in index.key] for index in INDEXES if index.collection == "jobs"}
 
