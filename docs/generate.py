@@ -72,7 +72,7 @@ def settings_page() -> str:
         "|---|---|",
         "| `kind` | `local`: this machine. Default: the section's name. |",
         "| `cpus`, `memory-mb` | `local`: what jobs may take together; default: all cores, most of the memory. |",
-        "| `run-as` | `local`: account of the apps; `auto` (default) takes `nobody` where the engine may switch. |",
+        "| `run-as` | `local`: account of the apps; `auto` (default): one for each job, where the engine may switch. |",
         "| `keep-seconds` | `local`: how long the folders of ended jobs stay; default 3600. |",
         "",
         "## `[client_group:NAME]`",
@@ -82,6 +82,9 @@ def settings_page() -> str:
         "| key | meaning |",
         "|---|---|",
         "| `backends` | The backends that serve the group, best first, separated by commas. |",
+        "| `open-to` | Who may choose it: users and `role:NAME`, separated by commas; `*` (default): everybody. |",
+        "| `cpus`, `memory-mb`, `disk-gb` | What a job takes that does not say; default: `default-cpus` and so on. |",
+        "| `max-cpus`, `max-memory-mb`, `max-disk-gb` | The most that a job may take; default: what machines have. |",
         "| `feed-ahead` | How many of the group's jobs may wait inside a backend; default: its slots, at least 4. |",
     ]
     return _MADE + "\n".join(lines) + "\n"

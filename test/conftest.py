@@ -24,6 +24,10 @@ from execution_engine.embedded.mongod import Mongod, find_mongod
 from execution_engine.store.database import connect
 from execution_engine.store.schema import prepare
 
+sys.path.insert(0, str(Path(__file__).parent / "clusters"))
+
+from slurm_cluster import slurm_cluster  # noqa: F401  a fixture
+
 START_SECONDS = 90
 
 # In the background of a shell Ctrl-C is ignored, and the engines that tests start would inherit that.

@@ -6,7 +6,7 @@ from typing import Any
 from execution_engine.api.callers import Rules
 from execution_engine.api.views import errors_view
 from execution_engine.core.ids import parse_job_id
-from execution_engine.jobs import sharing
+from execution_engine.jobs import hiding, sharing
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
 from execution_engine.rpc.registry import Handler, Registry
@@ -32,5 +32,5 @@ def register(registry: Registry, engine: Engine, rules: Rules) -> None:
 
     registry.add("share_job", with_people(sharing.share), rules.owner)
     registry.add("unshare_job", with_people(sharing.unshare), rules.owner)
-    registry.add("hide_job", in_lists(sharing.hide), rules.reader)
-    registry.add("unhide_job", in_lists(sharing.unhide), rules.reader)
+    registry.add("hide_job", in_lists(hiding.hide), rules.reader)
+    registry.add("unhide_job", in_lists(hiding.unhide), rules.reader)

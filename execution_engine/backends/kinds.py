@@ -13,8 +13,20 @@ def _local() -> type[Backend]:
     return LocalBackend
 
 
+def _awe() -> type[Backend]:
+    from execution_engine.backends.awe import AweBackend  # noqa: PLC0415
+
+    return AweBackend
+
+
+def _slurm() -> type[Backend]:
+    from execution_engine.backends.slurm import SlurmBackend  # noqa: PLC0415
+
+    return SlurmBackend
+
+
 # A kind is imported when a section names it: some need libraries that others can do without.
-KINDS: dict[str, Callable[[], type[Backend]]] = {"local": _local}
+KINDS: dict[str, Callable[[], type[Backend]]] = {"awe": _awe, "local": _local, "slurm": _slurm}
 
 
 def build_backends(settings: Settings) -> dict[str, Backend]:

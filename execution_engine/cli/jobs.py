@@ -36,7 +36,9 @@ def moment(text: str) -> int:
 
 @click.command(short_help="List jobs.")
 @click.option("--scope", type=click.Choice(["mine", "shared", "workspace", "all"]), help="Default: mine.")
-@click.option("--shared", "scope", flag_value="shared", help="Those of others, in workspaces that I can read.")
+@click.option(
+    "--shared", "scope", flag_value="shared", help="Those of others that I may read, by workspace or by name."
+)
 @click.option("--all-users", "scope", flag_value="all", help="Those of everybody; for administrators.")
 @click.option(
     "--workspace", "wsids", type=click.IntRange(min=1), metavar="N", multiple=True, help="Those of a workspace."

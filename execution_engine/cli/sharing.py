@@ -21,7 +21,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="For programs: JSON
 def share(connection: Connection, job_id: str, users: tuple[str, ...], *, as_json: bool) -> None:
     """Let people read a job of mine that belongs to no workspace: its record, log, input and output.
 
-    A job in a workspace is shared by the workspace's own permissions.
+    With a batch's id: all of its jobs. A job in a workspace is shared by the workspace's own permissions.
     """
     _change(connection, "share_job", job_id, users, as_json=as_json)
 
@@ -51,7 +51,10 @@ def _change(connection: Connection, method: str, job_id: str, users: tuple[str, 
 @_JSON
 @connection_options
 def hide(connection: Connection, job_ids: tuple[str, ...], *, as_json: bool) -> None:
-    """Leave ended jobs out of my own lists; nothing is deleted, and nobody else notices."""
+    """Leave ended jobs, or all jobs of an ended batch, out of my own lists.
+
+    Nothing is deleted, and nobody else notices.
+    """
     _hide(connection, "hide_job", job_ids, "is hidden", as_json=as_json)
 
 

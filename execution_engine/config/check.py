@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from execution_engine.config.settings import Settings, scalar_settings
+from execution_engine.config.settings import ClientGroupSettings, Settings, default_amounts, scalar_settings
 from execution_engine.core.errors import ConfigurationError
 
 SECTION = "execution_engine"
@@ -67,11 +67,23 @@ def check(settings: Settings, source: str) -> None:
         raise ConfigurationError(
             f"{source}[{SECTION}] cancel-needs is {settings.cancel_needs!r}; expected write or admin."
         )
+    for group in settings.client_groups.values():
+        _check_defaults(settings, group, source)
     if settings.default_client_group not in settings.client_groups:
         raise ConfigurationError(
             f"{source}[{SECTION}] default-client-group is {settings.default_client_group!r}; expected one of "
             f"{', '.join(settings.client_groups)}, or add a section [client_group:{settings.default_client_group}]."
         )
+
+
+def _check_defaults(settings: Settings, group: ClientGroupSettings, source: str) -> None:
+    for name, default in default_amounts(settings, group).items():
+        key, most = name.replace("_", "-"), group.most.get(name, default)
+        if default > most:
+            raise ConfigurationError(
+                f"{source}[client_group:{group.name}] max-{key} is {most:,}, less than the {default:,} of a job that "
+                f"does not say; lower that with the key {key} of this section."
+            )
 
 
 def check_bounds(value: float, bounds: tuple[float, float], where: str) -> None:

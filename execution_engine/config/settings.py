@@ -4,8 +4,12 @@ The parser of deploy.cfg, the settings reference and the examples are made from 
 its name with dashes, in the section ``[execution_engine]``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+AMOUNTS = ("cpus", "memory_mb", "disk_gb")
+"""What a job can ask for: whole cores, MiB, GiB."""
 
 
 def setting(default: Any, doc: str, example: str | None = None) -> Any:
@@ -27,11 +31,19 @@ class BackendSettings:
 
 @dataclass(frozen=True, slots=True)
 class ClientGroupSettings:
-    """One ``[client_group:NAME]`` section: the backends that serve the group, best first."""
+    """One ``[client_group:NAME]`` section.
+
+    ``backends`` serve the group, best first. ``open_to``: who may choose the group for a job: ``*``, names of users,
+    ``role:NAME``. ``defaults``, ``most``: what a job of the group asks for that does not say, and at most; some of
+    AMOUNTS each.
+    """
 
     name: str
     backends: tuple[str, ...]
     feed_ahead: int | None = None
+    open_to: tuple[str, ...] = ("*",)
+    defaults: Mapping[str, int] = field(default_factory=dict)
+    most: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +141,12 @@ class Settings:
 
     backends: dict[str, BackendSettings] = setting({}, "The ``[backend:NAME]`` sections.")
     client_groups: dict[str, ClientGroupSettings] = setting({}, "The ``[client_group:NAME]`` sections.")
+
+
+def default_amounts(settings: Settings, group: ClientGroupSettings) -> dict[str, int]:
+    """What a job of the group asks for that does not say."""
+    engine = (settings.default_cpus, settings.default_memory_mb, settings.default_disk_gb)
+    return dict(zip(AMOUNTS, engine, strict=True)) | dict(group.defaults)
 
 
 def scalar_settings() -> list[Any]:

@@ -234,6 +234,13 @@ class RequirementsTooLarge(EngineError):
     reason = "requirements_too_large"
 
 
+class AppMisconfigured(EngineError):
+    """What the Catalog says about where the app runs can't be used."""
+
+    code = -32117
+    reason = "app_misconfigured"
+
+
 class LogGap(EngineError):
     """Lines are missing before these; send again from next_line."""
 

@@ -17,9 +17,11 @@ from execution_engine.core.words import error_words
 class Transition:
     """One conditional update of one job.
 
-    ``where`` is added to the condition on status; ``put`` and ``drop`` are fields (dotted names) set and removed;
-    ``keep_earlier`` are times that are set only where none, or a later one, stands. ``role``: by which right a person
-    acts; ``audit``: the note of a person's act, which stays in the record's outbox until it is in the audit.
+    ``leaves``: none stands for any state; ``where`` is added to the condition on status; ``put`` and ``drop`` are
+    fields (dotted names) set and removed; ``keep_earlier`` are times that are set only where none, or a later one,
+    stands; ``add`` and ``take`` are values that lists in the record have afterwards, or have not. ``role``: by which
+    right a person acts; ``audit``: the note of a person's act, which stays in the record's outbox until it is in the
+    audit.
     """
 
     event: str
@@ -31,6 +33,8 @@ class Transition:
     put: dict[str, Any] = field(default_factory=dict)
     drop: tuple[str, ...] = ()
     keep_earlier: dict[str, dt.datetime] = field(default_factory=dict)
+    add: dict[str, list[str]] = field(default_factory=dict)
+    take: dict[str, list[str]] = field(default_factory=dict)
     attempt: int | None = None
     note: str | None = None
     role: str | None = None
@@ -43,6 +47,8 @@ class Transition:
 
     def condition(self, job_id: Any) -> dict[str, Any]:
         """The filter of the update."""
+        if not self.leaves:  # in any state
+            return {"_id": job_id, **self.where}
         status = self.leaves[0] if len(self.leaves) == 1 else {"$in": list(self.leaves)}
         return {"_id": job_id, "status": status, **self.where}
 
@@ -66,6 +72,10 @@ class Transition:
             change["$unset"] = dict.fromkeys(self.drop, "")
         if self.keep_earlier:
             change["$min"] = dict(self.keep_earlier)
+        if self.add:
+            change["$addToSet"] = {name: {"$each": values} for name, values in self.add.items()}
+        if self.take:
+            change["$pull"] = {name: {"$in": values} for name, values in self.take.items()}
         return change
 
     def _entry(self) -> dict[str, Any]:
@@ -310,19 +320,49 @@ def request_cancel(
 def share(
     at: dt.datetime, *, event: str, by: str, role: str, held: list[str], wanted: list[str], audit: dict[str, Any]
 ) -> Transition:
-    """Change the people whom a job is shared with from exactly ``held`` to ``wanted``; in any state.
+    """Change the people whom a job, or a batch, is shared with from exactly ``held`` to ``wanted``; in any state.
 
     ``event``: shared or unshared.
     """
     return Transition(
         event=event,
         at=at,
-        leaves=tuple(Status),
+        leaves=(),
         actor=by,
-        where={"shared_with": held or None},
+        where={"shared_with": held} if held else {"shared_with.0": {"$exists": False}},
         put={"shared_with": wanted} if wanted else {},
         drop=() if wanted else ("shared_with",),
         note="with " + ", ".join(sorted(set(held) ^ set(wanted))),
+        role=role,
+        audit=audit,
+    )
+
+
+def share_also(at: dt.datetime, *, by: str, role: str, names: list[str], audit: dict[str, Any]) -> Transition:
+    """Share a batch's job with these people too, where it is not shared with them all; in any state."""
+    return Transition(
+        event="shared",
+        at=at,
+        leaves=(),
+        actor=by,
+        where={"shared_with": {"$not": {"$all": names}}},
+        add={"shared_with": names},
+        note="with " + ", ".join(sorted(names)),
+        role=role,
+        audit=audit,
+    )
+
+
+def unshare_also(at: dt.datetime, *, by: str, role: str, names: list[str], audit: dict[str, Any]) -> Transition:
+    """Take that back, where it is shared with any of them; in any state."""
+    return Transition(
+        event="unshared",
+        at=at,
+        leaves=(),
+        actor=by,
+        where={"shared_with": {"$in": names}},
+        take={"shared_with": names},
+        note="with " + ", ".join(sorted(names)),
         role=role,
         audit=audit,
     )

@@ -7,6 +7,8 @@
 - cancel: the owner; who can write the workspace (setting cancel-needs: write or admin); full administrators.
 - retry: as cancel, with permission to write the workspace now; the new job runs as the caller.
 - submit into a workspace: who can write it.
+- run a job in a client group: whom its open-to names; full administrators; everybody the apps that the Catalog sends
+  there.
 - share a job without a workspace with people by name, and take that back: the owner; full administrators. Those people
   may read, nothing else.
 - hide an ended job from one's own lists: who may read it; nobody else notices.
@@ -23,6 +25,7 @@ from enum import IntEnum, StrEnum
 
 from bson import ObjectId
 
+from execution_engine.config import ClientGroupSettings
 from execution_engine.core.errors import EngineError, JobNotFound, PermissionDenied, WorkspaceNotFound
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import Admin, User
@@ -217,6 +220,12 @@ def require_submit(engine: Engine, user: User, wsid: int | None) -> Role:
     raise WorkspaceNotFound(
         f"There is no workspace {wsid}, or you may not use it; running jobs there needs permission to write it."
     )
+
+
+def may_choose(user: User, group: ClientGroupSettings) -> bool:
+    """Whether the user may run jobs in the client group, whatever the app."""
+    admitted = {"*", user.name, *(f"role:{role}" for role in user.roles)}
+    return user.admin == Admin.FULL or not admitted.isdisjoint(group.open_to)
 
 
 def require_read_workspaces(engine: Engine, user: User, wsids: Sequence[int]) -> dict[int, Sight]:

@@ -1,30 +1,32 @@
 """Accepting jobs: everything is checked first, then one write makes the job, or the whole batch, exist."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from bson import ObjectId
 
 from execution_engine.core.clock import now
 from execution_engine.core.errors import (
+    AppMisconfigured,
     AppNotFound,
     BatchTooLarge,
-    ClientGroupNotFound,
     IdempotencyConflict,
     ObjectNotReadable,
     ParametersTooLarge,
-    RequirementsTooLarge,
 )
 from execution_engine.core.ids import new_job_id
 from execution_engine.core.json_text import canonical_json, to_json
 from execution_engine.core.states import Status
 from execution_engine.jobs.access import Role, require_submit
-from execution_engine.jobs.apps import App, resolve_app
+from execution_engine.jobs.apps import resolve_app
 from execution_engine.jobs.audit import Act, note
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
+from execution_engine.jobs.outlook import Outlook
+from execution_engine.jobs.requirements import choose
 from execution_engine.store.database import Document
 from execution_engine.store.payloads import input_document
 
@@ -52,15 +54,16 @@ def run_job(
 
     Raises:
         IdempotencyConflict: the key was used with another request.
-        WorkspaceNotFound, PermissionDenied: the workspace can't be used.
-        AppNotFound, ClientGroupNotFound, ObjectNotReadable, ParametersTooLarge: what the message names.
+        WorkspaceNotFound, PermissionDenied: the workspace, or the client group, can't be used.
+        AppNotFound, AppMisconfigured, ClientGroupNotFound, RequirementsTooLarge, ObjectNotReadable, ParametersTooLarge:
+            what the message names.
         CatalogUnavailable, WorkspaceUnavailable: something could not be checked.
     """
     if earlier := _submitted_before(engine, user, params):
         return _same_request(earlier, _idempotency(params))
     role = require_submit(engine, user, params.get("wsid"))
     _require_objects(engine, user, params.get("source_ws_objects", []))
-    job = prepare(engine, user, role, params, wsid=params.get("wsid"), reports=_reports(engine, [params]))
+    job = prepare(engine, user, role, params, wsid=params.get("wsid"), outlook=engine.outlook.read)
     after: Document = {name: job.record[name] for name in ("status", "method", "wsid") if name in job.record}
     if retry_of is None:
         job.record["outbox"] = [note(Act.SUBMIT, user, role, after=after)]
@@ -93,8 +96,8 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
     batch.update(_idempotency(params))
     after = {"status": Status.CREATED, "jobs": len(asked)} | ({} if wsid is None else {"wsid": wsid})
     batch["outbox"] = [note(Act.SUBMIT_BATCH, user, role, after=after)]
-    reports = _reports(engine, asked)
-    jobs = [_prepare_of_batch(engine, user, role, job, wsid, reports, f"jobs[{n}]") for n, job in enumerate(asked)]
+    outlook = cache(engine.outlook.read)
+    jobs = [_prepare_of_batch(engine, user, role, job, wsid, outlook, f"jobs[{n}]") for n, job in enumerate(asked)]
     for n, job in enumerate(jobs):
         job.record.update(batch_id=batch["_id"], batch_n=n)
     engine.payloads.put_inputs([job.payload for job in jobs])
@@ -105,23 +108,19 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
     return batch_id, engine.jobs.batch_job_ids(batch_id)
 
 
-def _reports(engine: Engine, asked: Iterable[Document]) -> dict[str, Document]:
-    return engine.backends.all() if any("requirements" in job for job in asked) else {}
-
-
 def _prepare_of_batch(
     engine: Engine,
     user: User,
     role: Role,
     asked: Document,
     wsid: int | None,
-    reports: Mapping[str, Document],
+    outlook: Callable[[], Outlook],
     path: str,
 ) -> Prepared:
     try:
-        return prepare(engine, user, role, asked, wsid=wsid, reports=reports, path=path)
-    except AppNotFound as error:
-        raise AppNotFound(f"{path}: {error.message}") from error
+        return prepare(engine, user, role, asked, wsid=wsid, outlook=outlook, path=path)
+    except (AppNotFound, AppMisconfigured) as error:
+        raise type(error)(f"{path}: {error.message}") from error
 
 
 def prepare(
@@ -131,12 +130,12 @@ def prepare(
     asked: Document,
     *,
     wsid: int | None,
-    reports: Mapping[str, Document],
+    outlook: Callable[[], Outlook],
     path: str = "params",
 ) -> Prepared:
     """Check one job's own parameters and build its two halves; nothing is written.
 
-    ``role``: the submitter's. ``reports``: of the backends, if the job has requirements of its own.
+    ``role``: the submitter's. ``outlook``: called if the job needs more than any job of its client group.
     """
     app = resolve_app(engine, asked["method"], asked.get("service_ver"))
     params = to_json(asked.get("params", []))
@@ -146,12 +145,12 @@ def prepare(
             f"{path}: the parameters of {asked['method']} have {len(params):,} bytes; up to {limit:,} are taken. "
             "Save large input as a workspace object and pass its reference."
         )
-    group = _client_group(engine, asked, path)
+    choice = choose(engine, user, asked, app, outlook, path)
     record = _new_record(user, wsid) | {
         "method": asked["method"],
         "service_ver": app.commit,
-        "client_group": group,
-        "requirements": _requirements(engine, asked, app, group, reports, path),
+        "client_group": choice.client_group,
+        "requirements": choice.requirements,
         "params_bytes": len(params),
         "status": Status.CREATED,
         "active": True,
@@ -159,6 +158,8 @@ def prepare(
         "attempt": {"n": 0},
     }
     record |= {name: asked[name] for name in ("app_id", "source_ws_objects") if asked.get(name)}
+    if app.placement.constraints:
+        record["constraints"] = dict(app.placement.constraints)
     record["updated"] = record["created"]
     begin = {"at": record["created"], "event": "created", "status": Status.CREATED, "actor": user.name, "role": role}
     record["history"] = [begin]
@@ -172,45 +173,6 @@ def _new_record(user: User, wsid: int | None) -> Document:
     if wsid is not None:
         record["wsid"] = wsid
     return record
-
-
-def _client_group(engine: Engine, asked: Document, path: str) -> str:
-    groups = engine.settings.client_groups
-    group: str = asked.get("client_group", engine.settings.default_client_group)
-    if group not in groups:
-        raise ClientGroupNotFound(
-            f"{path}.client_group: there is no client group {group!r}; there are {', '.join(sorted(groups))}."
-        )
-    return group
-
-
-def _requirements(
-    engine: Engine, asked: Document, app: App, group: str, reports: Mapping[str, Document], path: str
-) -> dict[str, int]:
-    """What was asked for; else what the app needs; else the default."""
-    settings = engine.settings
-    defaults = {
-        "cpus": settings.default_cpus,
-        "memory_mb": settings.default_memory_mb,
-        "disk_gb": settings.default_disk_gb,
-    }
-    chosen: dict[str, int] = defaults | app.needs | asked.get("requirements", {})
-    if "requirements" in asked:
-        _require_fit(engine, group, chosen, reports, path)
-    return chosen
-
-
-def _require_fit(engine: Engine, group: str, needs: dict[str, int], reports: Mapping[str, Document], path: str) -> None:
-    """Refuse what no backend of the group could ever run, as far as the dispatcher has reported them."""
-    known = [reports.get(name, {}).get("resources") for name in engine.settings.client_groups[group].backends]
-    if not all(known):
-        return
-    for name, total in (("cpus", "cpus_total"), ("memory_mb", "memory_mb_total")):
-        most = max(resources[total] for resources in known if resources)
-        if needs[name] > most:
-            raise RequirementsTooLarge(
-                f"{path}.requirements.{name} is {needs[name]:,}; the client group {group} has {most:,} at most."
-            )
 
 
 def _require_objects(engine: Engine, user: User, refs: list[str]) -> None:

@@ -8,12 +8,13 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 
-from execution_engine.core.errors import AccountDisabled, AppNotFound, TokenInvalid
+from execution_engine.core.errors import AccountDisabled, AppMisconfigured, AppNotFound, TokenInvalid
 from execution_engine.kbase.auth import Account, Auth, TokenInfo
 from execution_engine.kbase.cache import SingleFlightCache
 from execution_engine.kbase.catalog import Catalog
 from execution_engine.kbase.modules import ModuleVersion
 from execution_engine.kbase.permissions import Permission, WorkspaceAccess
+from execution_engine.kbase.placement import Placement
 from execution_engine.kbase.tokens import clean_token, token_key
 from execution_engine.kbase.workspace import Workspace
 
@@ -114,7 +115,7 @@ def _by_access(
 
 
 class KnownModules:
-    """The Catalog's answers about apps, for ``seconds``; that there is no such app for ``denial_seconds``."""
+    """The Catalog's answers about apps, for ``seconds``; that an app is missing or wrong there, ``denial_seconds``."""
 
     def __init__(
         self,
@@ -129,14 +130,14 @@ class KnownModules:
         self._versions: SingleFlightCache[tuple[str, str | None], ModuleVersion] = SingleFlightCache(
             ttl=seconds, max_size=max_size, negative=(AppNotFound,), negative_ttl=denial_seconds, clock=clock
         )
-        self._groups: SingleFlightCache[tuple[str, str], list[str]] = SingleFlightCache(
-            ttl=seconds, max_size=max_size, clock=clock
+        self._placements: SingleFlightCache[tuple[str, str], Placement] = SingleFlightCache(
+            ttl=seconds, max_size=max_size, negative=(AppMisconfigured,), negative_ttl=denial_seconds, clock=clock
         )
 
     def module_version(self, module: str, version: str | None = None) -> ModuleVersion:
         """As :meth:`Catalog.module_version`."""
         return self._versions.get((module, version), lambda: self._catalog.module_version(module, version))
 
-    def client_groups(self, module: str, function: str) -> list[str]:
-        """As :meth:`Catalog.client_groups`."""
-        return self._groups.get((module, function), lambda: self._catalog.client_groups(module, function))
+    def placement(self, module: str, function: str) -> Placement:
+        """As :meth:`Catalog.placement`."""
+        return self._placements.get((module, function), lambda: self._catalog.placement(module, function))

@@ -17,6 +17,7 @@ from execution_engine.core.errors import (
 from execution_engine.kbase.http import HttpService
 from execution_engine.kbase.jsonrpc import JsonRpc, ServiceFault
 from execution_engine.kbase.modules import ModuleVersion, SecureParam, VolumeMount
+from execution_engine.kbase.placement import Placement, read_placement
 
 _NO_MODULE = "Module cannot be found"
 _NO_VERSION = "No module version found"
@@ -86,12 +87,17 @@ class Catalog:
         with self._rpc.understood("get_module_version"), _named(module, version):
             return ModuleVersion.from_record(self._rpc.call("get_module_version", [params]))
 
-    def client_groups(self, module: str, function: str) -> list[str]:
-        """Where and how the function wants to run: names, ``key=value`` or JSON texts, unread; empty if unsaid."""
+    def placement(self, module: str, function: str) -> Placement:
+        """Where the function is to run, and with what.
+
+        Raises:
+            AppMisconfigured: what the Catalog's administrators wrote can't be used.
+        """
         params = {"module_name": module, "function_name": function}
         with self._rpc.understood("list_client_group_configs"):
             configs = self._rpc.call("list_client_group_configs", [params])
-            return [str(group) for config in configs for group in config["client_groups"]]
+            texts = [str(text) for config in configs for text in config["client_groups"]]
+        return read_placement(texts, f"{module}.{function}")
 
     def volume_mounts(self, module: str, function: str, client_group: str, token: str) -> list[VolumeMount]:
         """Folders of the client group's workers that the function's container sees."""

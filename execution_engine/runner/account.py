@@ -45,17 +45,21 @@ class Account:
 
 
 def find_account(name: str) -> Account | None:
-    """The account of that name; None if it is the runner's own.
+    """The account of that name, or number, which needs no name; None if it is the runner's own.
 
     Raises:
         Trouble: there is none, or this process may not switch to it.
     """
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        raise Trouble("setup_failed", f"There is no account {name} on this machine to run apps under.") from None
-    if os.geteuid() == entry.pw_uid:
+    if name.isdecimal():
+        uid = gid = int(name)
+    else:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            raise Trouble("setup_failed", f"There is no account {name} on this machine to run apps under.") from None
+        uid, gid = entry.pw_uid, entry.pw_gid
+    if os.geteuid() == uid:
         return None
     if os.geteuid() != 0:
         raise Trouble("setup_failed", f"The runner may not switch to the account {name}: only root may.")
-    return Account(name, entry.pw_uid, entry.pw_gid)
+    return Account(name, uid, gid)

@@ -74,6 +74,20 @@ INDEXES: tuple[Index, ...] = (
         "list: of workspaces, shared, by time of end",
         _only_with("wsid", "finished"),
     ),
+    Index(
+        "jobs",
+        "sharee_created",
+        [*_up("shared_with"), *_NEWEST],
+        "list: shared by name",
+        _only_with("shared_with"),
+    ),
+    Index(
+        "jobs",
+        "sharee_finished",
+        [*_up("shared_with"), *_LAST_ENDED],
+        "list: shared by name, by time of end",
+        _only_with("shared_with", "finished"),
+    ),
     Index("jobs", "created", [*_NEWEST, *_up("wsid", "user", "status")], "list: all; shared, the newest; recency"),
     Index(
         "jobs",

@@ -42,6 +42,11 @@ class Order:
         """Whether ``one`` stands nearer to the beginning of the list."""
         return one > other if self.direction < 0 else one < other
 
+    def first_of(self, positions: Iterable[Position | None]) -> Position | None:
+        """The one nearest to the beginning of the list; None is its end."""
+        known = [position for position in positions if position is not None]
+        return (max if self.direction < 0 else min)(known, default=None)
+
     def start_of(self, time: dt.datetime) -> Position:
         """Before all jobs of this time."""
         return Position(time, LAST_ID if self.direction < 0 else FIRST_ID)

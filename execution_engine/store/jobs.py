@@ -128,17 +128,20 @@ class JobStore:
             retries.setdefault(job["retry_of"], []).append(job["_id"])
         return retries
 
-    def hide(self, job_ids: Sequence[ObjectId], user: str, note: Document) -> None:
-        """Note that the user does not want to see these ended jobs in lists; ``note`` for the audit."""
+    def hide(self, ids: Sequence[ObjectId], user: str, most: int, note: Document) -> None:
+        """Note that the user does not want to see these ended jobs, or these batches' ended jobs, in lists.
+
+        ``most``: people whom a job can note; ``note`` for the audit.
+        """
         self._jobs.update_many(
-            {"_id": one_of(job_ids), "active": False, "hidden_by": {"$ne": user}},
+            {**_jobs_of(ids), "active": False, "hidden_by": {"$ne": user}, f"hidden_by.{most - 1}": {"$exists": False}},
             {"$push": {"hidden_by": user, "outbox": note}},
         )
 
-    def unhide(self, job_ids: Sequence[ObjectId], user: str, note: Document) -> None:
+    def unhide(self, ids: Sequence[ObjectId], user: str, note: Document) -> None:
         """Take that back."""
         self._jobs.update_many(
-            {"_id": one_of(job_ids), "hidden_by": user}, {"$pull": {"hidden_by": user}, "$push": {"outbox": note}}
+            {**_jobs_of(ids), "hidden_by": user}, {"$pull": {"hidden_by": user}, "$push": {"outbox": note}}
         )
 
     def mark_retried(self, job_id: ObjectId) -> None:
@@ -163,6 +166,17 @@ class JobStore:
         condition = transition.condition(None)
         del condition["_id"]
         return self._jobs.update_many({"batch_id": batch_id, **condition}, transition.change()).modified_count
+
+    def apply_to_batch_itself(self, batch_id: ObjectId, transition: Transition) -> Document | None:
+        """As :meth:`apply`, for a batch's own record."""
+        return self._batches.find_one_and_update(
+            transition.condition(batch_id), transition.change(), return_document=ReturnDocument.AFTER
+        )
+
+    def unshare_in_batch(self, batch_id: ObjectId, transition: Transition) -> None:
+        """Apply a transition that may leave some of a batch's jobs shared with nobody: then nothing says so."""
+        self.apply_to_batch(batch_id, transition)
+        self._jobs.update_many({"batch_id": batch_id, "shared_with": []}, {"$unset": {"shared_with": ""}})
 
     def note_backend_id(self, ids: Mapping[tuple[ObjectId, int], str]) -> None:
         """Record backends' ids by (job, attempt), whatever state the job has reached meanwhile."""
@@ -263,6 +277,11 @@ class JobStore:
     def put_back_untold(self, job_id: ObjectId) -> None:
         """The Catalog was not told of it."""
         self._jobs.update_one({"_id": job_id}, {"$set": {"untold": True}})
+
+
+def _jobs_of(ids: Sequence[ObjectId]) -> Document:
+    """The condition of having one of the ids, or of being in a batch that has."""
+    return {"$or": [{"_id": one_of(ids)}, {"batch_id": one_of(ids)}]}
 
 
 def _with_key(collection: Collection[Document], user: str, key: str) -> Document | None:

@@ -35,8 +35,10 @@ def make_job(rng: random.Random, workspaces: int, minutes: tuple[int, int]) -> D
         "backend": rng.choice(("local", "slurm")),
         "status": rng.choice(STATUSES),
     }
-    if rng.random() < 0.9:
+    if rng.random() < 0.8:
         job["wsid"] = rng.randint(1, workspaces)
+    elif named := [user for user in USERS if user != job["user"] and rng.random() < 0.5]:
+        job["shared_with"] = named
     if app := rng.choice(APPS):
         job["app_id"] = app
     if rng.random() < 0.1:
@@ -97,7 +99,7 @@ def _in_scope(job: Document, user: str, readable: set[int], params: Document) ->
     if scope == "mine":
         return bool(job["user"] == user)
     if scope == "shared":
-        return job["user"] != user and job.get("wsid") in readable
+        return job["user"] != user and (job.get("wsid") in readable or user in job.get("shared_with", ()))
     return scope == "all" or job.get("wsid") in params["wsids"]
 
 

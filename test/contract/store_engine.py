@@ -29,6 +29,7 @@ from execution_engine.kbase.auth import Account
 from execution_engine.kbase.modules import CommandApp, CommandFunction, ModuleVersion
 from execution_engine.kbase.objects import ObjectInfo
 from execution_engine.kbase.permissions import Permission, WorkspaceAccess
+from execution_engine.kbase.placement import Placement, read_placement
 from execution_engine.store.audit import AuditStore
 from execution_engine.store.backends import BackendStore
 from execution_engine.store.coalesce import Coalescer
@@ -63,6 +64,7 @@ class KBase:
     """Auth2, Workspace and Catalog as tables.
 
     workspaces: letters (n, r, w, a) by workspace and user. nobody: names without an account.
+    groups: the Catalog's client groups by method.
     down: services out of reach, of auth, workspace, catalog.
     asked: the Workspace's calls so far.
     """
@@ -74,6 +76,7 @@ class KBase:
     nobody: set[str] = field(default_factory=lambda: {"nobody"})
     down: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    groups: dict[str, list[str]] = field(default_factory=dict)
     modules: dict[str, ModuleVersion] = field(
         default_factory=lambda: {
             "sequence_tools": module("sequence_tools", CommandApp("/apps/sequence_tools", COMMANDS)),
@@ -119,6 +122,11 @@ class KBase:
         if known is None or version not in (None, "release", COMMIT):
             raise AppNotFound(f"The Catalog has no version {version} of the module {name}.")
         return known
+
+    def placement(self, module: str, function: str) -> Placement:
+        if "catalog" in self.down:
+            raise CatalogUnavailable
+        return read_placement(self.groups.get(f"{module}.{function}", []), f"{module}.{function}")
 
     def unreadable_objects(self, refs: list[str], token: str) -> list[str]:
         assert token.endswith("-token")

@@ -25,6 +25,8 @@ class System(ABC):
 
     cpus = 8
     memory_mb = 8000
+    packs = True
+    """Whether a job takes what it asks for; else it takes the whole machine."""
     forgets = True
     """Whether the backend can make the system forget an ended attempt."""
 

@@ -1,6 +1,7 @@
 """The clients of Auth2 and Catalog against recorded exchanges with the real services."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from kbase_player import Player, playing, question, recorded, token_of
 
 from execution_engine.core.errors import (
     AccountDisabled,
+    AppMisconfigured,
     AppNotFound,
     AuthUnavailable,
     CatalogUnavailable,
@@ -19,6 +21,7 @@ from execution_engine.core.errors import (
 from execution_engine.kbase.auth import Account, Auth, TokenInfo
 from execution_engine.kbase.catalog import Catalog, Execution
 from execution_engine.kbase.modules import SecureParam, VolumeMount
+from execution_engine.kbase.placement import Placement, read_placement
 
 
 @pytest.fixture
@@ -190,12 +193,33 @@ class TestCatalog:
             catalog.module_version(module, version)
         assert raised.value.message == message
 
-    def test_client_groups(self, player: Player, catalog: Catalog) -> None:
+    def test_placements(self, player: Player, catalog: Catalog) -> None:
         player.play("catalog", "list_client_group_configs")
         player.play("catalog", "list_client_group_configs_none")
-        expected = ["njs", "request_cpus=4", "request_memory=1000M"]
-        assert catalog.client_groups("onerepotest", "send_data") == expected
-        assert catalog.client_groups("onerepotest", "nosuch") == []
+        assert catalog.placement("onerepotest", "send_data") == Placement("njs", {"cpus": 4, "memory_mb": 1000})
+        assert catalog.placement("onerepotest", "nosuch") == Placement()
+
+    @pytest.mark.parametrize(
+        ("app", "expected"),
+        [
+            ("CGTest1.func1", Placement("G1")),
+            ("CGTest1.func2", "after the client group comes key=value, found 'G2'"),
+            ("module1234.app", "after the client group comes key=value, found 'G2'"),
+            ("module421.app2", Placement("G2")),
+            ("module4.app2312", Placement()),
+            ("onerepotest.send_data", Placement("njs", {"cpus": 4, "memory_mb": 1000})),
+            ("onerepotest.jsonfn", Placement("bigmem", {"cpus": 8})),
+        ],
+    )
+    def test_every_recorded_client_group_is_understood_or_refused(self, app: str, expected: Placement | str) -> None:
+        configs = recorded("catalog", "list_client_group_configs_all")["response"]["body"]["result"][0]
+        texts = {f"{it['module_name']}.{it['function_name']}": it["client_groups"] for it in configs}
+        assert len(texts) == 7
+        if isinstance(expected, Placement):
+            assert read_placement(texts[app], app) == expected
+        else:
+            with pytest.raises(AppMisconfigured, match=re.escape(f"client groups of {app} can't be used: {expected}")):
+                read_placement(texts[app], app)
 
     def test_volume_mounts(self, player: Player, catalog: Catalog) -> None:
         player.play("catalog", "list_volume_mounts")

@@ -148,3 +148,17 @@ def test_what_may_no_longer_be_read_is_not_on_the_next_page(engine: Engine, fres
     still = expected(jobs, "alice", set(range(1, WORKSPACES + 1)) - lost, params)
     assert len(first) == 5
     assert [job_id for ids in pages for job_id in ids] == [job_id for job_id in still if job_id not in first]
+
+
+def test_a_job_that_is_no_longer_shared_by_name_is_not_on_the_next_page(engine: Engine) -> None:
+    rng = random.Random(4)
+    jobs = [make_job(rng, WORKSPACES, (n, n)) for n in range(12)]
+    for job in jobs:
+        job.pop("wsid", None)
+        job |= {"user": "alice", "shared_with": ["bob"], "hidden_by": []}
+    engine.database.jobs.insert_many(jobs)
+    pages = follow(engine, "bob", {"scope": "shared", "sort": "created", "order": "asc", "limit": 5})
+    ids = [job["_id"] for job in jobs]
+    assert next(pages) == ids[:5]
+    engine.database.jobs.update_many({"_id": {"$in": ids[5:10]}}, {"$unset": {"shared_with": ""}})
+    assert [job_id for page_ids in pages for job_id in page_ids] == ids[10:]

@@ -131,8 +131,9 @@ def test_pages_are_read_by_an_index_in_order_within_the_bound(engine: Engine, sc
                 assert "COLLSCAN" not in plan, (params, operation)
                 assert not operation.get("hasSortStage"), (params, operation)
                 assert operation.get("keysExamined", 0) <= MAX_KEYS + 1_000, (params, operation)
-            # Each window is read twice: for its end, and for what matches; and some workspaces end within theirs.
-            assert profiled.keys <= 4 * MAX_KEYS, (params, profiled.operations)
+            # Each window is read twice: for its end, and for what matches; some workspaces end within theirs;
+            # where jobs of the page are hidden, what is missing is read once more.
+            assert profiled.keys <= 6 * MAX_KEYS, (params, profiled.operations)
             if found.cursor is None:
                 break
             params["cursor"] = found.cursor
@@ -150,6 +151,8 @@ def test_pages_are_read_by_an_index_in_order_within_the_bound(engine: Engine, sc
         ("workspaces", "nothing", "created"),
         ("shared, many", "a status", "status_created"),
         ("shared, many", "user", "user_created"),
+        ("shared, few", "nothing", "sharee_created"),
+        ("shared, few", "user", "sharee_created"),
         ("all", "words", "tok_created"),
         ("all", "client group", "group_created"),
     ],
@@ -161,7 +164,8 @@ def test_a_page_that_fills_up_costs_about_what_it_shows(engine: Engine, scope: s
         found = list_jobs(engine, reader, {**SCOPES[scope], **FILTERS[filters], "limit": 10}, frozenset())
     assert len(found.found) == 10
     assert index in {operation["command"].get("hint") for operation in profiled.operations}
-    assert profiled.keys <= 8 * WINDOW, profiled.operations
+    # Jobs shared by name are a list of their own, with windows of its own.
+    assert profiled.keys <= (12 if scope.startswith("shared") else 8) * WINDOW, profiled.operations
 
 
 def test_a_search_that_finds_nothing_stops_and_goes_on(engine: Engine) -> None:

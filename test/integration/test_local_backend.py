@@ -291,18 +291,20 @@ def test_the_engines_own_account_is_named_as_trusting(system: LocalSystem) -> No
 
 
 @needs_root
-def test_where_the_engine_may_switch_apps_run_as_nobody(open_folder: Path) -> None:
+def test_where_the_engine_may_switch_each_app_runs_under_an_account_of_its_own(open_folder: Path) -> None:
     system = LocalSystem(open_folder)
     app = open_folder / "app"
     app.mkdir()
     (app / "app.py").write_text("print()")
     backend = system.backend(run_as="auto", app_folders=[app, open_folder / "none"])
-    assert backend.notice == "apps run as nobody"
-    running = system.submission()
-    submit(backend, running)
-    [run] = until(partial(system.runs, running))
-    assert run["options"]["--run-as"] == "nobody"
-    assert [path.stat().st_mode & 0o777 for path in (system.spool, system.spool / running.tag)] == [0o711, 0o711]
+    assert backend.notice == "each app runs under an account of its own (a number from 61184 to 65519)"
+    running = [system.submission() for _ in range(3)]
+    submit(backend, *running[:2])
+    submit(system.backend(run_as="auto", app_folders=[app]), running[2])
+    numbers = {until(partial(system.runs, job))[0]["options"]["--run-as"] for job in running}
+    assert len(numbers) == 3
+    assert all(61184 <= int(number) <= 65519 for number in numbers)
+    assert [path.stat().st_mode & 0o777 for path in (system.spool, system.spool / running[0].tag)] == [0o711, 0o711]
     system.end()
 
 

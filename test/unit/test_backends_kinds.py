@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from execution_engine.backends.kinds import build_backends
+from execution_engine.backends.kinds import KINDS, build_backends
 from execution_engine.config import BackendSettings, Settings
 from execution_engine.core.errors import ConfigurationError
 
@@ -28,7 +28,8 @@ def test_each_section_becomes_one_backend_with_its_own_folder(tmp_path: Path) ->
 def test_an_unknown_kind_is_named_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         build_backends(settings(tmp_path, BackendSettings("hpc", "slrum", {})))
-    assert str(caught.value) == "[backend:hpc] kind is 'slrum'; expected one of local."
+    known = ", ".join(sorted(KINDS))
+    assert str(caught.value) == f"[backend:hpc] kind is 'slrum'; expected one of {known}."
 
 
 @pytest.mark.parametrize(

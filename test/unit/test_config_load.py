@@ -110,6 +110,58 @@ def test_one_backend_alone_serves_the_default_group(write: Write) -> None:
     assert settings.client_groups == {"local": ClientGroupSettings("local", ("big",))}
 
 
+def test_a_client_group_says_who_may_choose_it_and_what_its_jobs_take(write: Write) -> None:
+    group = load(
+        write("""
+        [execution_engine]
+        default-client-group = bigmem
+        [client_group:bigmem]
+        backends = local
+        open-to = alice, role:LARGE_JOBS
+        memory-mb = 64000
+        max-memory-mb = 128000
+        max-cpus = 16
+        [client_group:closed]
+        backends = local
+        open-to =
+    """)
+    ).client_groups
+    assert group == {
+        "bigmem": ClientGroupSettings(
+            "bigmem",
+            ("local",),
+            open_to=("alice", "role:LARGE_JOBS"),
+            defaults={"memory_mb": 64_000},
+            most={"memory_mb": 128_000, "cpus": 16},
+        ),
+        "closed": ClientGroupSettings("closed", ("local",), open_to=()),
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("open-to = Alice", "open-to has 'Alice'; expected *, or names of users and role:NAME."),
+        ("open-to = role:", "open-to has 'role:'; expected"),
+        ("cpus = two", "cpus is 'two'; expected a whole number."),
+        ("max-disk-gb = 0", "max-disk-gb is 0; expected 1 or more."),
+        ("max-cpu = 2", "has no setting 'max-cpu'. Did you mean max-cpus?"),
+        ("memory-mb = 64\nmax-memory-mb = 32", "max-memory-mb is 32, less than the 64 of a job that does not say"),
+        ("max-memory-mb = 32", "max-memory-mb is 32, less than the 512 of a job that does not say; lower that with"),
+    ],
+)
+def test_what_is_wrong_in_a_client_group_is_said_with_its_place(write: Write, key: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load(write(f"[client_group:local]\nbackends = local\n{key}\n"))
+    assert "[client_group:local] " in raised.value.message
+    assert message in raised.value.message
+
+
+def test_a_client_group_has_a_name_that_calls_can_say(write: Write) -> None:
+    with pytest.raises(ConfigurationError, match=r"\[client_group:big mem\]: expected a name of at most 64 letters"):
+        load(write("[client_group:big mem]\nbackends = local\n"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

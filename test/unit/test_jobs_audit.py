@@ -13,9 +13,10 @@ from execution_engine.jobs.audit import Act, note_reading
 from execution_engine.jobs.audit_pages import list_audit
 from execution_engine.jobs.control import cancel, retry
 from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.hiding import hide, unhide
 from execution_engine.jobs.identity import Admin, User
 from execution_engine.jobs.lookup import find_job
-from execution_engine.jobs.sharing import hide, share, unhide, unshare
+from execution_engine.jobs.sharing import share, unshare
 from execution_engine.jobs.submission import run_jobs
 
 ALICE, BOB, CAROL = person("alice"), person("bob"), person("carol")

@@ -16,6 +16,7 @@ from execution_engine.jobs.identity import Admin, User
 from execution_engine.jobs.listing import list_jobs
 from execution_engine.jobs.listing.plans import choose_plan
 from execution_engine.jobs.lookup import PARAMS
+from execution_engine.jobs.sharing import share, unshare
 from execution_engine.store.job_lists import Order
 
 ALICE, BOB, EVE = person("alice"), person("bob"), person("eve")
@@ -146,6 +147,20 @@ def test_shared_are_others_jobs_in_what_i_can_read(engine: Engine, kbase: KBase)
     assert ids(engine, BOB, scope="shared", user="bob") == []
     assert ids(engine, EVE, scope="shared") == [], "what is public is not shared with anybody"
     assert ids(engine, EVE, wsid=8) == [public]
+
+
+def test_shared_are_also_jobs_that_name_me(engine: Engine) -> None:
+    personal, there, newer = submit(engine), submit(engine, "carol", wsid=7), submit(engine, "carol")
+    share(engine, ALICE, personal, ["bob", "eve"])
+    share(engine, person("carol"), newer, ["bob"])
+    assert ids(engine, BOB, scope="shared") == [newer, there, personal]
+    assert all_pages(engine, BOB, scope="shared", limit=1) == [[newer], [there], [personal]]
+    assert ids(engine, BOB, scope="shared", user="alice") == [personal]
+    assert ids(engine, BOB, scope="shared", job_id=str(personal)) == [personal]
+    assert ids(engine, BOB, scope="shared", status=["error"]) == []
+    assert ids(engine, EVE, scope="shared") == [personal], "without any workspace"
+    unshare(engine, ALICE, personal, ["bob"])
+    assert ids(engine, BOB, scope="shared") == [newer, there]
 
 
 def test_several_workspaces_in_one_list(engine: Engine, kbase: KBase) -> None:

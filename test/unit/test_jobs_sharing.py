@@ -2,24 +2,24 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from store_engine import METHOD, KBase, finish, person, record, running, submit
+from store_engine import METHOD, KBase, person, record, submit
 
 from execution_engine.core import transitions
 from execution_engine.core.clock import now
 from execution_engine.core.errors import (
     AuthUnavailable,
     Busy,
-    EngineError,
     InvalidParams,
     JobNotFound,
     PermissionDenied,
     UserNotFound,
-    WorkspaceUnavailable,
     WrongState,
 )
+from execution_engine.jobs.audit_pages import list_audit
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import Admin
-from execution_engine.jobs.sharing import MOST_HIDERS, MOST_HISTORY, hide, share, unhide, unshare
+from execution_engine.jobs.lookup import find_job, find_jobs
+from execution_engine.jobs.sharing import MOST_HISTORY, share, unshare
 from execution_engine.jobs.submission import run_jobs
 
 ALICE, BOB, EVE = person("alice"), person("bob"), person("eve")
@@ -71,14 +71,67 @@ def test_nobody_learns_of_a_job_whether_names_exist(engine: Engine) -> None:
         share(engine, EVE, job_id, ["nobody"])
 
 
-def test_jobs_of_workspaces_and_batches_are_not_shared_by_name(engine: Engine) -> None:
-    with pytest.raises(WrongState, match="shared by the permissions of workspace 7; change them there"):
+def batch_of(engine: Engine, n: int, **params: Any) -> tuple[ObjectId, list[ObjectId]]:
+    return run_jobs(engine, ALICE, {"jobs": [{"method": METHOD}] * n, **params})
+
+
+def test_jobs_and_batches_of_workspaces_are_not_shared_by_name(engine: Engine) -> None:
+    with pytest.raises(WrongState, match=r"Job .* is shared by the permissions of workspace 7; change them there"):
         share(engine, ALICE, submit(engine, wsid=7), ["bob"])
-    batch_id, _ = run_jobs(engine, ALICE, {"jobs": [{"method": METHOD}]})
-    with pytest.raises(WrongState, match="is a batch; share those of its jobs"):
-        share(engine, ALICE, batch_id, ["bob"])
-    with pytest.raises(JobNotFound):
-        share(engine, EVE, batch_id, ["bob"])
+    with pytest.raises(WrongState, match=r"Batch .* is shared by the permissions of workspace 7"):
+        share(engine, ALICE, batch_of(engine, 1, wsid=7)[0], ["bob"])
+
+
+def test_a_batch_is_shared_with_all_of_its_jobs(engine: Engine) -> None:
+    batch_id, job_ids = batch_of(engine, 3)
+    share(engine, ALICE, job_ids[0], ["carol"])
+    share(engine, ALICE, job_ids[1], ["bob"])
+    assert share(engine, ALICE, batch_id, ["bob", "alice"]) == ["bob"]
+    held = [record(engine, job_id)["shared_with"] for job_id in job_ids]
+    assert held == [["carol", "bob"], ["bob"], ["bob"]]
+    found, errors = find_jobs(engine, BOB, [batch_id, *job_ids], frozenset())
+    assert (len(found), errors) == (4, {})
+    assert found[batch_id].record["shared_with"] == ["bob"]
+    steps = [len(record(engine, job_id)["history"]) for job_id in job_ids]
+    assert steps == [3, 2, 2], "what changes nothing is no step"
+    assert unshare(engine, ROOT, batch_id, ["bob", "dave"]) == []
+    assert [record(engine, job_id).get("shared_with") for job_id in job_ids] == [["carol"], None, None]
+    last = record(engine, job_ids[2])["history"][-1]
+    assert (last["event"], last["actor"], last["role"]) == ("unshared", "root", "admin")
+    for job_id in (batch_id, *job_ids):
+        with pytest.raises(JobNotFound):
+            find_job(engine, BOB, job_id)
+
+
+def test_a_batch_that_was_shared_half_is_shared_wholly_by_the_same_call_again(engine: Engine) -> None:
+    batch_id, (one, other) = batch_of(engine, 2)
+    share(engine, ALICE, batch_id, ["bob"])
+    engine.database.jobs.update_one({"_id": other}, {"$unset": {"shared_with": ""}})
+    assert share(engine, ALICE, batch_id, ["bob"]) == ["bob"]
+    assert record(engine, one)["shared_with"] == record(engine, other)["shared_with"] == ["bob"]
+
+
+def test_what_nobody_is_left_to_share_with_can_be_shared_again(engine: Engine) -> None:
+    job_id = submit(engine)
+    engine.database.jobs.update_one({"_id": job_id}, {"$set": {"shared_with": []}})  # for a moment, in a batch
+    assert share(engine, ALICE, job_id, ["bob"]) == ["bob"]
+
+
+def test_sharing_a_batch_is_audited_with_each_job_that_it_changes(engine: Engine) -> None:
+    batch_id, job_ids = batch_of(engine, 2)
+    share(engine, ALICE, batch_id, ["bob"])
+    entries, _ = list_audit(engine, {"job_id": str(batch_id), "act": "share"})
+    assert {entry["jobs"][0] for entry in entries} == {batch_id, *job_ids}
+    assert all(entry["after"] == {"shared_with": ["bob"]} for entry in entries)
+
+
+def test_a_batch_is_shared_by_its_owner_and_full_administrators(engine: Engine) -> None:
+    batch_id, _ = batch_of(engine, 1)
+    share(engine, ALICE, batch_id, ["bob"])
+    for change in (share, unshare):
+        for user, refusal in ((BOB, PermissionDenied), (RUTH, PermissionDenied), (EVE, JobNotFound)):
+            with pytest.raises(refusal):
+                change(engine, user, batch_id, ["eve"])
 
 
 def test_people_must_exist(engine: Engine, kbase: KBase) -> None:
@@ -141,75 +194,3 @@ def test_of_two_changes_at_once_none_is_lost(engine: Engine) -> None:
     assert notes[-1]["before"] == {"shared_with": ["yan", "zoe"]}
     with pytest.raises(Busy, match="is just being changed; try again"):
         share(racing(engine, [f"u{n}" for n in range(20)]), ALICE, job_id, ["carol"])
-
-
-def ended(engine: Engine, name: str = "alice", **params: Any) -> ObjectId:
-    job_id, credential = running(engine, name, **params)
-    finish(engine, job_id, credential)
-    return job_id
-
-
-def hidden_by(engine: Engine, job_id: ObjectId) -> list[str]:
-    found: list[str] = record(engine, job_id).get("hidden_by", [])
-    return found
-
-
-def test_everybody_hides_for_themselves(engine: Engine) -> None:
-    one, two = ended(engine, wsid=7), ended(engine, wsid=7)
-    assert hide(engine, ALICE, [one, two]) == ([one, two], {})
-    assert hide(engine, BOB, [one]) == ([one], {})
-    assert hide(engine, BOB, [one]) == ([one], {})
-    assert hidden_by(engine, one) == ["alice", "bob"]
-    assert unhide(engine, ALICE, [one, two]) == ([one, two], {})
-    assert (hidden_by(engine, one), hidden_by(engine, two)) == (["bob"], [])
-    acts = [(note["act"], note["actor"]) for note in record(engine, one)["outbox"][1:]]
-    assert acts == [("hide", "alice"), ("hide", "bob"), ("unhide", "alice")]
-
-
-def test_hiding_is_nobody_elses_business(engine: Engine) -> None:
-    job_id = ended(engine, wsid=7)
-    history = record(engine, job_id)["history"]
-    hide(engine, BOB, [job_id])
-    assert record(engine, job_id)["history"] == history
-
-
-def reasons(errors: dict[ObjectId, EngineError]) -> dict[ObjectId, type[EngineError]]:
-    return {job_id: type(error) for job_id, error in errors.items()}
-
-
-def test_each_job_that_is_not_hidden_says_why(engine: Engine, kbase: KBase) -> None:
-    kbase.workspaces[8], kbase.public = {"alice": "a"}, {8}
-    active, private, public, crowded = (
-        submit(engine, wsid=7),
-        ended(engine),
-        ended(engine, wsid=8),
-        ended(engine, wsid=7),
-    )
-    engine.database.jobs.update_one({"_id": crowded}, {"$set": {"hidden_by": ["x"] * MOST_HIDERS}})
-    batch_id, _ = run_jobs(engine, ALICE, {"jobs": [{"method": METHOD}], "wsid": 7})
-    unknown = ObjectId()
-    asked = [active, private, public, crowded, batch_id, unknown]
-    hidden, errors = hide(engine, BOB, asked)
-    assert hidden == []
-    assert reasons(errors) == {
-        active: WrongState,
-        private: JobNotFound,
-        public: PermissionDenied,
-        crowded: WrongState,
-        batch_id: WrongState,
-        unknown: JobNotFound,
-    }
-    assert reasons(unhide(engine, BOB, asked)[1]) == {
-        private: JobNotFound,
-        public: PermissionDenied,
-        batch_id: WrongState,
-        unknown: JobNotFound,
-    }
-
-
-def test_while_the_workspace_is_down_own_jobs_are_hidden_all_the_same(engine: Engine, kbase: KBase) -> None:
-    own, shared = ended(engine, "bob"), ended(engine, wsid=7)
-    kbase.down.add("workspace")
-    hidden, errors = hide(engine, BOB, [own, shared])
-    assert hidden == [own]
-    assert reasons(errors) == {shared: WorkspaceUnavailable}

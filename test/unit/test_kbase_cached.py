@@ -4,6 +4,7 @@ import pytest
 
 from execution_engine.core.errors import (
     AccountDisabled,
+    AppMisconfigured,
     AppNotFound,
     AuthUnavailable,
     TokenInvalid,
@@ -197,14 +198,26 @@ def modules(service: Any, time: Time) -> Any:
 def test_what_the_catalog_said_is_believed_for_its_time(modules: Any, service: Any, time: Time) -> None:
     service.answer = "version 1"
     assert modules.module_version("m", "dev") == "version 1"
-    assert modules.client_groups("m", "f") == "version 1"
+    assert modules.placement("m", "f") == "version 1"
     service.answer = "version 2"
     time.passed = 9.9
     assert modules.module_version("m", "dev") == "version 1"
     assert modules.module_version("m") == "version 2"
     time.passed = 10
     assert modules.module_version("m", "dev") == "version 2"
-    assert modules.client_groups("m", "f") == "version 2"
+    assert modules.placement("m", "f") == "version 2"
+
+
+def test_a_mended_app_is_found_soon(modules: Any, service: Any, time: Time) -> None:
+    service.answer = AppMisconfigured("bad")
+    with pytest.raises(AppMisconfigured):
+        modules.placement("m", "f")
+    service.answer = "good"
+    time.passed = 2.9
+    with pytest.raises(AppMisconfigured, match="bad"):
+        modules.placement("m", "f")
+    time.passed = 3
+    assert modules.placement("m", "f") == "good"
 
 
 def test_a_new_app_is_found_soon(modules: Any, service: Any, time: Time) -> None:

@@ -77,6 +77,7 @@ class LocalBackend(Backend):
         self._app_folders = list(app_folders)
         self._keep_seconds = keep_seconds
         self._isolation: accounts.Isolation | None = None
+        self._numbers = accounts.Numbers()
         self._last_order = 0
         self._swept_at = time.monotonic()
         self._lock = threading.RLock()
@@ -239,10 +240,16 @@ class LocalBackend(Backend):
         self._last_order = max(self._last_order + 1, time.time_ns())
         mode = self._isolation.folder_mode if self._isolation else accounts.PRIVATE
         try:
-            self._spool.accept(job.tag, JobSpec.of(job, self._last_order), job.ticket, mode)
+            self._spool.accept(job.tag, JobSpec.of(job, self._last_order, self._own_number()), job.ticket, mode)
         except OSError as error:
             return error
         return None
+
+    def _own_number(self) -> int | None:
+        """A number that no living attempt has for its account; None if they share one."""
+        if self._isolation is None or self._isolation.is_shared:
+            return None
+        return self._numbers.take({job.spec.uid for job in self._table.jobs.values() if job.spec})
 
     def _launch(self, job: LocalJob, lock: int) -> subprocess.Popen[bytes]:
         folder, spec, isolation = job.folder, job.spec, self._isolation
@@ -251,7 +258,7 @@ class LocalBackend(Backend):
         command = [*self._runner_command, "--url", self._worker_url, "--job", spec.job_id]
         command += ["--attempt", str(spec.attempt), "--ticket-file", str(folder.ticket), "--dir", str(folder.path)]
         if isolation.account:
-            command += ["--run-as", isolation.account]
+            command += ["--run-as", str(spec.uid or isolation.account)]
         return wrapper.start(folder, processes.boot_identity(), command, isolation.search_path, lock)
 
     def _sighting_of_folder(self, backend_id: str) -> Sighting | None:

@@ -34,7 +34,7 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What is kept of a submission; ``order`` sorts by time of arrival."""
+    """What is kept of a submission; ``order`` sorts by time of arrival; ``uid`` is the number of its own account."""
 
     job_id: str
     attempt: int
@@ -42,11 +42,12 @@ class JobSpec:
     requirements: Requirements
     time_limit_s: int | None
     order: int
+    uid: int | None = None
 
     @classmethod
-    def of(cls, job: Submission, order: int) -> "JobSpec":
+    def of(cls, job: Submission, order: int, uid: int | None = None) -> "JobSpec":
         """The spec of a submission."""
-        return cls(job.job_id, job.attempt, job.client_group, job.requirements, job.time_limit_s, order)
+        return cls(job.job_id, job.attempt, job.client_group, job.requirements, job.time_limit_s, order, uid)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "JobSpec":

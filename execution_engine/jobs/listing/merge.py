@@ -80,7 +80,7 @@ class Many:
         order, best, known = self.order, list[Document](), until  # known: up to where every list was read
         for part in self._slices(tops):
             begin = order.start_of(part[0].time)
-            end = _first(order, known, order.position(best[-1]) if len(best) == limit else None)
+            end = order.first_of([known, order.position(best[-1]) if len(best) == limit else None])
             if end is not None and order.is_before(end, begin):
                 break
             if budget.left <= 0:
@@ -90,7 +90,7 @@ class Many:
             found = self._read(part, budget, limit, after, end)
             best = order.sort(best + found.jobs)[:limit]
             if len(found.jobs) < limit:
-                known = _first(order, known, found.reached)
+                known = order.first_of([known, found.reached])
         cut = [job for job in best if known is None or not order.is_before(known, order.position(job))]
         if len(cut) == limit:
             return Stretch(cut, order.position(cut[-1]))
@@ -116,10 +116,3 @@ class Many:
         while begin < len(tops):
             yield tops[begin : begin + size]
             begin, size = begin + size, min(most, _SLICE)
-
-
-def _first(order: Order, one: Position | None, other: Position | None) -> Position | None:
-    """The one nearer to the beginning; None is the end of the list."""
-    if one is None or other is None:
-        return one or other
-    return one if order.is_before(one, other) else other

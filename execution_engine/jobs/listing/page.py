@@ -10,8 +10,8 @@ from execution_engine.jobs.listing.cursor import digest_of, read_cursor, write_c
 from execution_engine.jobs.listing.filters import filter_conditions
 from execution_engine.jobs.listing.merge import FEW, Many
 from execution_engine.jobs.listing.plans import choose_plan
-from execution_engine.jobs.listing.scopes import Scope, resolve_scope, scope_name
-from execution_engine.jobs.listing.walk import Budget, Stretch, walk
+from execution_engine.jobs.listing.scopes import Part, Scope, resolve_scope, scope_name
+from execution_engine.jobs.listing.walk import Budget, Stretch, join, walk
 from execution_engine.jobs.lookup import Found, add_details, shown
 from execution_engine.store.database import Document
 from execution_engine.store.job_lists import Order, Position
@@ -41,7 +41,7 @@ def list_jobs(engine: Engine, user: User, params: Document, details: frozenset[s
     after = read_cursor(params["cursor"], digest) if "cursor" in params else None
     scope = resolve_scope(engine, user, params)
     filters = filter_conditions(engine.lists, params)
-    if filters is None or scope.workspaces == ():
+    if filters is None or not scope.parts:
         return Page([], None, incomplete=False)
     order = Order(params.get("sort", "created"), 1 if params.get("order") == "asc" else -1)
     limit = params.get("limit", DEFAULT_LIMIT)
@@ -91,13 +91,25 @@ def _read(
     limit: int,
     budget: Budget,
 ) -> Stretch:
-    """Up to ``limit`` records behind ``after``."""
-    conditions = {**scope.conditions(), **filters}
+    """Up to ``limit`` records behind ``after``, of all parts of the scope; each part has an equal share of the rest."""
+    found = []
+    for n, part in enumerate(scope.parts):
+        share = Budget(budget.left // (len(scope.parts) - n))
+        budget.left -= share.left
+        found.append(_read_part(engine, part, filters, order, after, limit, share))
+        budget.left += share.left
+    return join(found, order, limit)
+
+
+def _read_part(
+    engine: Engine, part: Part, filters: Document, order: Order, after: Position | None, limit: int, budget: Budget
+) -> Stretch:
+    conditions = {**part.conditions(), **filters}
     if "_id" in filters:
         return _by_id(engine, conditions, order, after, limit)
-    if scope.user is not None or scope.workspaces is None or len(scope.workspaces) <= FEW:
+    if part.user is not None or part.workspaces is None or len(part.workspaces) <= FEW:
         return walk(engine.lists, choose_plan(conditions, order), budget, limit, after=after, whole=True)
-    many = Many(engine.lists, engine.recent, scope.workspaces, scope.without, conditions, order)
+    many = Many(engine.lists, engine.recent, part.workspaces, part.without, conditions, order)
     found = many.page(after, limit, budget)
     # Asked again with the filters: a job may have moved on between the two queries.
     records = engine.lists.get_many([job["_id"] for job in found.jobs], filters) if found.jobs else {}

@@ -14,6 +14,7 @@ MAX_RANGES = 200
 # In order of preference: what usually leaves fewest keys comes first.
 _CANDIDATES = {
     "created": (
+        "sharee_created",
         "user_app_created",
         "user_method_created",
         "user_status_created",
@@ -27,7 +28,7 @@ _CANDIDATES = {
         "status_created",
         "created",
     ),
-    "finished": ("user_finished", "wsid_finished", "finished"),
+    "finished": ("sharee_finished", "user_finished", "wsid_finished", "finished"),
 }
 _KEYS = {index.name: [name for name, _ in index.key] for index in INDEXES if index.collection == "jobs"}
 

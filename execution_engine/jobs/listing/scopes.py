@@ -14,16 +14,13 @@ _NOT_IN_RECORD = ("words", "client_group", "backend")
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose jobs: of ``user``, not of ``without``, in one of ``workspaces``; None: any.
-
-    ``record_only``: those of the workspaces of whose jobs the caller sees nothing but the record.
-    """
+class Part:
+    """Whose jobs: of ``user``, not of ``without``, in one of ``workspaces``, shared with ``sharee``; None: any."""
 
     user: str | None = None
     without: str | None = None
     workspaces: Sequence[int] | None = None
-    record_only: frozenset[int] = frozenset()
+    sharee: str | None = None
 
     def conditions(self) -> Document:
         """The same for MongoDB."""
@@ -34,7 +31,20 @@ class Scope:
             found["user"] = {"$ne": self.without}
         if self.workspaces is not None:
             found["wsid"] = one_of(self.workspaces)
+        if self.sharee is not None:
+            found["shared_with"] = self.sharee
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The jobs of all ``parts``, of which no two have a job in common.
+
+    ``record_only``: those of the workspaces of whose jobs the caller sees nothing but the record.
+    """
+
+    parts: Sequence[Part]
+    record_only: frozenset[int] = frozenset()
 
     def sight(self, job: Document, reader: str) -> Sight:
         """How much of one of the list's jobs ``reader`` sees."""
@@ -68,16 +78,19 @@ def _mine(_engine: Engine, user: User, params: Document) -> Scope:
             f"params.user is {params['user']!r}, but the scope mine has only the jobs of {user.name}; "
             "expected another scope, or no user."
         )
-    return Scope(user=user.name, workspaces=_asked_workspaces(params) or None)
+    return Scope([Part(user=user.name, workspaces=_asked_workspaces(params) or None)])
 
 
 def _shared(engine: Engine, user: User, params: Document) -> Scope:
     if _asked_workspaces(params):
         raise InvalidParams("params.wsid does not go with the scope shared; expected the scope workspace.")
     readable = engine.permissions.readable_workspaces(user.token)
-    if params.get("user") == user.name:
-        readable = ()  # the own jobs are what this scope is without
-    return Scope(user=params.get("user"), without=user.name, workspaces=readable)
+    whose = params.get("user")
+    if whose == user.name:
+        return Scope([])  # the own jobs are what this scope is without
+    # A job is shared with people by name only while it has no workspace, so it is in one of the two.
+    by_name = Part(user=whose, sharee=user.name)
+    return Scope([by_name, Part(user=whose, without=user.name, workspaces=readable)] if readable else [by_name])
 
 
 def _workspace(engine: Engine, user: User, params: Document) -> Scope:
@@ -91,13 +104,13 @@ def _workspace(engine: Engine, user: User, params: Document) -> Scope:
             f"params.{hidden[0]} looks at what is not public: of the jobs of workspace "
             f"{', '.join(map(str, sorted(record_only)))} you may see record and status."
         )
-    return Scope(user=params.get("user"), workspaces=asked, record_only=record_only)
+    return Scope([Part(user=params.get("user"), workspaces=asked)], record_only)
 
 
 def _all(_engine: Engine, user: User, params: Document) -> Scope:
     if user.admin < Admin.READ:
         raise PermissionDenied("The scope all is for administrators; expected mine, shared or workspace.")
-    return Scope(user=params.get("user"), workspaces=_asked_workspaces(params) or None)
+    return Scope([Part(user=params.get("user"), workspaces=_asked_workspaces(params) or None)])
 
 
 _RESOLVE = {"mine": _mine, "shared": _shared, "workspace": _workspace, "all": _all}

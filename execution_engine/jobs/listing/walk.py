@@ -4,13 +4,14 @@ What the index's order answers by itself costs a key for each job shown. Where m
 rare: then the index is read in windows of so many keys each, and what has been read is known when the budget ends.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from execution_engine.jobs.listing.matching import matcher
 from execution_engine.jobs.listing.plans import Plan
 from execution_engine.store.database import Document
-from execution_engine.store.job_lists import JobLists, Position
+from execution_engine.store.job_lists import JobLists, Order, Position
 
 FIRST_WINDOW = 1_000
 _GROWTH = 4
@@ -29,6 +30,16 @@ class Stretch:
 
     jobs: list[Document]
     reached: Position | None
+
+
+def join(parts: Sequence[Stretch], order: Order, limit: int) -> Stretch:
+    """Up to ``limit`` jobs of several lists as one list: as far as all of them are complete."""
+    end = order.first_of(part.reached for part in parts)
+    jobs = order.sort(job for part in parts for job in part.jobs)
+    known = [job for job in jobs if end is None or not order.is_before(end, order.position(job))]
+    if len(known) >= limit:
+        return Stretch(known[:limit], order.position(known[limit - 1]))
+    return Stretch(known, end)
 
 
 def walk(

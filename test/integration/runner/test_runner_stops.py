@@ -240,6 +240,22 @@ class TestAnotherAccount:
         assert len([line for line in errors if "Permission denied" in line]) == 3
         assert engine.finishes[0]["output"] == [1]
 
+    def test_a_number_is_an_account_too_and_keeps_from_others_what_is_its_own(
+        self, engine: RunnerEngine, app: Start, start_runner: Start, tmp_path: Path
+    ) -> None:
+        self.open_up(tmp_path)
+        other = subprocess.Popen(["sleep", "60"], user=61191, group=61191, extra_groups=[], env={"TOKEN": "another's"})
+        try:
+            app(f"id -u; id -G; cat /proc/{other.pid}/environ; kill {other.pid}; {OK}", token="tok")
+            assert start_runner("--run-as", "61190").exit_code() == 0
+            assert other.poll() is None
+        finally:
+            other.kill()
+            other.wait()
+        assert engine.lines() == ["61190", "61190"]
+        assert len([line for line in engine.lines("stderr") if "not permitted" in line or "denied" in line]) == 2
+        assert engine.finishes[0]["output"] == [1]
+
     def test_its_processes_end_with_the_job(
         self, engine: RunnerEngine, app: Start, start_runner: Start, wait_until: Start, tmp_path: Path
     ) -> None:
