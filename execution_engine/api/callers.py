@@ -38,6 +38,11 @@ class Rules:
         self.full_administrator = Access(
             "full administrator", "Full administrators.", lambda token: _full_administrator(user(token))
         )
+        self.limiter = Access(
+            "limiter",
+            "Full administrators; the run time of an app's methods also by the owners of its module.",
+            user,
+        )
         self.ticket = Access("ticket", "The runner that holds the attempt's start ticket.", _ticket)
         self.attempt = Access("attempt", "The runner that holds the attempt's credential.", _credential)
 

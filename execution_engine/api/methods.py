@@ -3,6 +3,7 @@
 from execution_engine.api import (
     audit,
     control,
+    limits,
     logs,
     lookup,
     queue,
@@ -37,6 +38,7 @@ def native_registry(engine: Engine, spec: str, wellbeing: Wellbeing | None = Non
     queue.register(registry, engine, rules)
     resources.register(registry, engine, rules)
     routes.register(registry, engine, rules)
+    limits.register(registry, engine, rules)
     audit.register(registry, engine, rules)
     runner.register(registry, engine, rules)
     service.register(registry, engine, rules, wellbeing or Wellbeing(engine, {}), git_commit)

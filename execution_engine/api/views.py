@@ -41,7 +41,7 @@ _DETAIL_OF = {
     "hidden": HIDDEN,
     "queue": PLACE,
 }
-_DERIVED = ("attempt", "cancel_requested", "history")
+_DERIVED = ("attempt", "time_limit_s", "cancel_requested", "history")
 
 FIELDS = frozenset({*_AS_STORED, *_TIMES, *_LINKS, *_DETAIL_OF, *_DERIVED})
 WITHOUT_PAYLOAD = FIELDS - {"params", "output", "queue"}
@@ -78,6 +78,8 @@ def job_view(found: Found, fields: frozenset[str]) -> Document:
     view |= {name: str(record[name]) for name in _LINKS if name in fields and name in record}
     if "attempt" in fields and "attempt" in record:
         view["attempt"] = record["attempt"]["n"]
+    if "time_limit_s" in fields and "time_limit_s" in record.get("attempt", ()):
+        view["time_limit_s"] = record["attempt"]["time_limit_s"]
     if "cancel_requested" in fields and "cancel_requested" in record:
         view["cancel_requested"] = with_ms(record["cancel_requested"])
     if "history" in fields and "history" in record:

@@ -11,6 +11,7 @@ from execution_engine.cli.client import CallFailed, Unreachable
 from execution_engine.cli.control import cancel, retry
 from execution_engine.cli.exit_codes import Exit, help_text
 from execution_engine.cli.jobs import jobs, show
+from execution_engine.cli.limits import limits, remove_limit, set_limit
 from execution_engine.cli.logs import logs
 from execution_engine.cli.routes import remove_route, routes, set_route
 from execution_engine.cli.screen import complain
@@ -46,6 +47,9 @@ for command in (
     routes,
     set_route,
     remove_route,
+    limits,
+    set_limit,
+    remove_limit,
     audit,
     status,
     serve,

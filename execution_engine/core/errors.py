@@ -192,6 +192,13 @@ class RouteNotFound(EngineError):
     reason = "route_not_found"
 
 
+class LimitNotFound(EngineError):
+    """There is no such limit."""
+
+    code = -32108
+    reason = "limit_not_found"
+
+
 class IdempotencyConflict(EngineError):
     """The idempotency key was used before, with another request."""
 
@@ -239,6 +246,13 @@ class AppMisconfigured(EngineError):
 
     code = -32117
     reason = "app_misconfigured"
+
+
+class QueueLimitReached(EngineError):
+    """The user would have more waiting jobs than a limit allows."""
+
+    code = -32118
+    reason = "queue_limit_reached"
 
 
 class LogGap(EngineError):

@@ -1,10 +1,11 @@
-"""What is left to do when a job has ended: erase the token and what no longer counts, mark it for the Catalog."""
+"""What is left to do when a job has ended: erase what no longer counts, give slots back, mark it for the Catalog."""
 
 from execution_engine.core.states import Status
 from execution_engine.store.database import Document
 from execution_engine.store.heartbeats import HeartbeatStore
 from execution_engine.store.jobs import JobStore
 from execution_engine.store.payloads import PayloadStore
+from execution_engine.store.slots import SlotStore
 
 _BATCH = 500
 
@@ -13,12 +14,19 @@ class Aftermath:
     """Works through ended jobs, many at a time; each step may be repeated."""
 
     def __init__(
-        self, jobs: JobStore, payloads: PayloadStore, heartbeats: HeartbeatStore, *, catalog_counts: bool
+        self,
+        jobs: JobStore,
+        payloads: PayloadStore,
+        heartbeats: HeartbeatStore,
+        slots: SlotStore,
+        *,
+        catalog_counts: bool,
     ) -> None:
         """``catalog_counts``: whether the Catalog is to be told of what ran (dispatch/run_reports.py)."""
         self._jobs = jobs
         self._payloads = payloads
         self._heartbeats = heartbeats
+        self._slots = slots
         self._catalog_counts = catalog_counts
 
     def run(self) -> None:
@@ -29,6 +37,7 @@ class Aftermath:
         ids = [job["_id"] for job in ended]
         self._payloads.erase_tokens(ids)
         self._heartbeats.forget(ids)
+        self._slots.free_ended(ids)
         # Reports that did not decide; of a job that went its way without trouble there is one.
         self._payloads.delete_outputs({job["_id"]: _counted(job) for job in ended if _had_trouble(job)})
         ran = {job["_id"] for job in ended if "running" in job} if self._catalog_counts else set()

@@ -54,6 +54,7 @@ class Dispatcher:
             engine.jobs,
             engine.payloads,
             engine.heartbeats,
+            engine.slots,
             catalog_counts=bool(settings.service_token_file),
         )
         self._queue_book = QueueBook(engine)

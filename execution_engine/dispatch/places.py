@@ -11,7 +11,7 @@ from execution_engine.backends.base import Submission
 from execution_engine.dispatch.post import Post
 from execution_engine.jobs.limits import Bound, Limits
 from execution_engine.store.limits import LimitStore
-from execution_engine.store.slots import Slot, SlotStore
+from execution_engine.store.slots import NoRoom, Slot, SlotStore
 
 _SETTLE_SECONDS = 60.0
 
@@ -52,8 +52,10 @@ class Places:
         """Slots for attempts, in the transaction that claims them.
 
         Raises:
-            NoRoom: a limit would be exceeded.
+            NoRoom: a limit would be exceeded, or the limits are others by now.
         """
+        if Limits(self._store.all(session)) != self.limits:
+            raise NoRoom("Limits were changed.")
         self._slots.take(
             [
                 (Slot(bound.counter, job_id, it.attempt), bound.most)

@@ -13,6 +13,8 @@
   may read, nothing else.
 - hide an ended job from one's own lists: who may read it; nobody else notices.
 - start, log, finish: the attempt's own credential (module attempts).
+- set limits, and remove them: full administrators; of the run time of an app's methods also the owners of its module,
+  who may lower what the administrators allow. Everybody sees the limits that apply to them; administrators see all.
 - read the audit and the routes: administrators, also read-only ones.
 - drain a backend, let it take jobs again; set and remove routes: full administrators.
 - a job of a deleted workspace: the owner and administrators.
@@ -44,6 +46,7 @@ class Role(StrEnum):
     WORKSPACE_WRITE = "workspace_write"
     WORKSPACE_READ = "workspace_read"
     PUBLIC = "public"
+    APP_OWNER = "app_owner"
 
 
 _MAYBE_MORE = (Role.READ_ADMIN, Role.WORKSPACE_WRITE, Role.WORKSPACE_READ, Role.PUBLIC)

@@ -1,7 +1,7 @@
 """What is audited, and how. This module decides; nothing else does.
 
 - every act of a person that changes something: submit (a job, a batch), retry, cancel, share, unshare, hide, unhide;
-  of administrators: drain and resume a backend, set and remove a route;
+  of administrators: drain and resume a backend, set and remove a route or a limit; of an app's owners: the latter;
 - the reading of other people's logs, inputs, outputs and reports by administrators, in their role as such: once for
   each administrator, job and kind in ten minutes, for who follows a log reads it every second.
 
@@ -41,6 +41,8 @@ class Act(StrEnum):
     SET_BACKEND_STATE = "set_backend_state"
     SET_ROUTE = "set_route"
     REMOVE_ROUTE = "remove_route"
+    SET_LIMIT = "set_limit"
+    REMOVE_LIMIT = "remove_limit"
     READ_LOG = "read_log"
     READ_INPUT = "read_input"
     READ_OUTPUT = "read_output"

@@ -8,6 +8,7 @@ from bson import ObjectId
 from pymongo.database import Database
 
 from execution_engine.config import Settings
+from execution_engine.jobs.limit_reader import LimitReader
 from execution_engine.jobs.outlook import OutlookReader
 from execution_engine.jobs.queue.look import QueueReader
 from execution_engine.jobs.routing import RoutingReader
@@ -61,6 +62,11 @@ class Engine:
     def limits(self) -> LimitStore:
         """What is limited."""
         return LimitStore(self.database)
+
+    @cached_property
+    def limit_reader(self) -> LimitReader:
+        """Tells what is limited, and how much of it is in use."""
+        return LimitReader(self.limits, self.jobs)
 
     @cached_property
     def slots(self) -> SlotStore:

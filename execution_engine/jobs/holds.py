@@ -7,6 +7,7 @@ from bson import ObjectId
 from execution_engine.core.states import FINAL, Status
 from execution_engine.jobs.backend_states import DOWN, DRAINING, obstacle_of
 from execution_engine.jobs.engine import Engine
+from execution_engine.jobs.limits import Bound, Limits
 from execution_engine.jobs.outlook import DISPATCH_LEASE, Outlook
 from execution_engine.store.database import Document
 
@@ -14,32 +15,57 @@ __all__ = ["DISPATCH_LEASE", "closed_group", "find_holds"]
 
 
 def find_holds(engine: Engine, jobs: Iterable[Document]) -> dict[ObjectId, Document]:
-    """``{code, message}`` for each of the jobs that waits; one look at the backends serves them all."""
+    """``{code, message}`` for each of the jobs that waits, ``limit`` where one holds it; one look serves them all."""
     jobs = list(jobs)
     holds = {job["_id"]: job["hold"] for job in jobs if job["status"] not in FINAL and "hold" in job}
     waiting = [job for job in jobs if job["status"] == Status.CREATED and job["_id"] not in holds]
     if waiting:
-        outlook = engine.outlook.read()
-        holds |= {job["_id"]: _hold(engine, job, outlook) for job in waiting}
+        outlook, limits = engine.outlook.read(), engine.limit_reader.read()
+        holds |= {job["_id"]: _hold(engine, job, outlook, limits) for job in waiting}
     return holds
 
 
-def _hold(engine: Engine, job: Document, outlook: Outlook) -> Document:
+def _hold(engine: Engine, job: Document, outlook: Outlook, limits: Limits) -> Document:
     if job["claimed"]:
         return _said("handing_over", f"The job is being handed to the backend {job['backend']}.")
-    if not outlook.dispatching:
-        return _said(
-            "dispatcher_down", "The engine's dispatcher is not running; the job begins once the operators start it."
-        )
-    group = engine.settings.client_groups.get(job["client_group"])
-    if group is None:
-        return _said("no_client_group", f"The client group {job['client_group']} was removed from the configuration.")
-    if closed := closed_group(group.backends, outlook):
-        return closed
+    if obstacle := _obstacle(engine, job, outlook, limits):
+        return obstacle
     last = job["history"][-1]
     if last["event"] in ("released", "lost"):
         return _said("given_back", last["note"])
     return _said("queue", f"The job waits for its turn in the client group {job['client_group']}.")
+
+
+def _obstacle(engine: Engine, job: Document, outlook: Outlook, limits: Limits) -> Document | None:
+    """What keeps a job from having its turn at all."""
+    if not outlook.dispatching:
+        return _said(
+            "dispatcher_down", "The engine's dispatcher is not running; the job begins once the operators start it."
+        )
+    user, group = job["user"], job["client_group"]
+    if group not in engine.settings.client_groups:
+        return _said("no_client_group", f"The client group {group} was removed from the configuration.")
+    backends = engine.routing.read().backends(group, user, job["method"])
+    return closed_group(backends, outlook) or _limited(engine, user, limits.running(user, group))
+
+
+def _limited(engine: Engine, user: str, bounds: Sequence[Bound]) -> Document | None:
+    """The first of the limits that is reached."""
+    in_use = engine.limit_reader.in_use() if bounds else {}
+    reached = next((bound for bound in bounds if in_use[bound.counter] >= bound.most), None)
+    if reached is None:
+        return None
+    target, used = reached.target, in_use[reached.counter]
+    someone = target.each_user or target.user is not None
+    whom = f"{user} has" if someone else f"The client group {target.client_group} has"
+    there = f" in the client group {target.client_group}" if someone and target.client_group else ""
+    limit = "the limit for each user" if target.each_user else "the limit"
+    end = "when some of them have ended, or when" if reached.most else "when"
+    message = (
+        f"{whom} {used:,} {'job' if used == 1 else 'jobs'} at work{there}; {limit} is {reached.most:,}. "
+        f"The job begins {end} an administrator raises the limit."
+    )
+    return _said("limit", message) | {"limit": target.fields() | {"value": reached.most, "in_use": used}}
 
 
 def closed_group(backends: Sequence[str], outlook: Outlook) -> Document | None:

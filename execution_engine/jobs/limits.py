@@ -45,6 +45,19 @@ class Target:
         parts += ["each_user"] if self.each_user else _named("user", self.user)
         return "/".join([*parts, "owner"] if self.by_owner else parts)
 
+    @property
+    def words(self) -> str:
+        """For people: ``limit running, user bob``."""
+        parts = [f"limit {self.kind}", "of the app's owners" if self.by_owner else ""]
+        parts += [f"client group {self.client_group}" if self.client_group else ""]
+        parts += [f"method {self.method}" if self.method else "", f"user {self.user}" if self.user else ""]
+        return ", ".join(part for part in [*parts, "each user" if self.each_user else ""] if part)
+
+    @property
+    def counter(self) -> str:
+        """What counts against a limit of concurrent jobs for a user or a client group by name."""
+        return "/".join([*_named("group", self.client_group), *_named("user", self.user)])
+
     def fields(self) -> Document:
         """As in a record, and on the wire."""
         named = {"user": self.user, "client_group": self.client_group, "method": self.method}
@@ -89,6 +102,11 @@ def canonical(method: str) -> str:
     return f"{module.lower()}.{function}"
 
 
+def counters_of(user: str, group: str) -> tuple[str, str, str]:
+    """What a concurrent job of the user in the client group counts in, where there are limits."""
+    return f"user={user}", f"group={group}", f"group={group}/user={user}"
+
+
 class Bound(NamedTuple):
     """A limit as it applies to somebody: what counts against it, and up to which number."""
 
@@ -106,12 +124,20 @@ class Limits:
         self.counted = frozenset(record["_id"] for record in running)
         """The names of those of concurrent jobs."""
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Limits) and self._values() == other._values()
+
+    __hash__ = None  # type: ignore[assignment]  # a snapshot is compared, never looked up
+
+    def _values(self) -> dict[str, int]:
+        return {name: record["value"] for name, record in self.records.items()}
+
     def running(self, user: str, group: str) -> list[Bound]:
         """What a job of the user in the client group must find room in, to start."""
         if not self.counted:
             return []
         return [
-            *self._bounds(f"group={group}", Target(Kind.RUNNING, client_group=group)),
+            *self._bounds(None, Target(Kind.RUNNING, client_group=group)),
             *self._of_user(Kind.RUNNING, user, None),
             *self._of_user(Kind.RUNNING, user, group),
         ]
@@ -139,13 +165,13 @@ class Limits:
 
     def _of_user(self, kind: Kind, user: str, group: str | None) -> Iterator[Bound]:
         """The user's own limit in the place, else that of each user."""
-        counter = "/".join([*_named("group", group), f"user={user}"])
-        own = list(self._bounds(counter, Target(kind, user=user, client_group=group)))
-        yield from own or self._bounds(counter, Target(kind, each_user=True, client_group=group))
+        named = Target(kind, user=user, client_group=group)
+        own = list(self._bounds(None, named))
+        yield from own or self._bounds(named.counter, Target(kind, each_user=True, client_group=group))
 
-    def _bounds(self, counter: str, target: Target) -> Iterator[Bound]:
+    def _bounds(self, counter: str | None, target: Target) -> Iterator[Bound]:
         if record := self.records.get(target.name):
-            yield Bound(counter, record["value"], target)
+            yield Bound(counter or target.counter, record["value"], target)
 
 
 def _named(word: str, value: str | None) -> list[str]:

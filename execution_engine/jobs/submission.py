@@ -27,6 +27,7 @@ from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
 from execution_engine.jobs.outlook import Outlook
 from execution_engine.jobs.requirements import choose
+from execution_engine.jobs.queue_limit import queue_room
 from execution_engine.store.database import Document
 from execution_engine.store.payloads import input_document
 
@@ -57,6 +58,7 @@ def run_job(
         WorkspaceNotFound, PermissionDenied: the workspace, or the client group, can't be used.
         AppNotFound, AppMisconfigured, ClientGroupNotFound, RequirementsTooLarge, ObjectNotReadable, ParametersTooLarge:
             what the message names.
+        QueueLimitReached: the user would have too many waiting jobs.
         CatalogUnavailable, WorkspaceUnavailable: something could not be checked.
     """
     if earlier := _submitted_before(engine, user, params):
@@ -72,8 +74,9 @@ def run_job(
         after["retry_of"] = str(retry_of)
         job.record["outbox"] = [note(Act.RETRY, user, retry_role or role, after=after)]
     job.record.update(_idempotency(params))
-    engine.payloads.put_inputs([job.payload])
-    earlier = engine.jobs.insert(job.record)
+    with queue_room(engine, user.name, 1, repeatable="idempotency" in job.record) as most:
+        engine.payloads.put_inputs([job.payload])
+        earlier = engine.jobs.insert(job.record, most)
     return job.record["_id"] if earlier is None else _same_request(earlier, job.record)
 
 
@@ -100,8 +103,9 @@ def run_jobs(engine: Engine, user: User, params: Document) -> tuple[ObjectId, li
     jobs = [_prepare_of_batch(engine, user, role, job, wsid, outlook, f"jobs[{n}]") for n, job in enumerate(asked)]
     for n, job in enumerate(jobs):
         job.record.update(batch_id=batch["_id"], batch_n=n)
-    engine.payloads.put_inputs([job.payload for job in jobs])
-    earlier = engine.jobs.insert_batch(batch, [job.record for job in jobs])
+    with queue_room(engine, user.name, len(jobs), repeatable="idempotency" in batch) as most:
+        engine.payloads.put_inputs([job.payload for job in jobs])
+        earlier = engine.jobs.insert_batch(batch, [job.record for job in jobs], most)
     if earlier is None:
         return batch["_id"], [job.record["_id"] for job in jobs]
     batch_id = _same_request(earlier, batch)

@@ -1,5 +1,6 @@
 """What a running attempt is given to do, and its signs of life."""
 
+import datetime as dt
 import threading
 from typing import Any
 
@@ -54,7 +55,16 @@ def get_work(engine: Engine, credential: str, params: Document) -> Document:
         },
     }
     work |= {name: job[name] for name in ("wsid", "app_id") if name in job}
+    if "time_limit_s" in job["attempt"]:
+        work["time_left_ms"] = _time_left(job)
     return work | _token(engine, job_id)
+
+
+def _time_left(job: Document) -> int:
+    """In ms; relative, because a worker's clock may be another."""
+    passed: dt.timedelta = now() - job["running"]
+    limit = dt.timedelta(seconds=job["attempt"]["time_limit_s"])
+    return max(0, (limit - passed) // dt.timedelta(milliseconds=1))
 
 
 def _token(engine: Engine, job_id: ObjectId) -> dict[str, str]:

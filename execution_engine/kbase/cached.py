@@ -133,6 +133,9 @@ class KnownModules:
         self._placements: SingleFlightCache[tuple[str, str], Placement] = SingleFlightCache(
             ttl=seconds, max_size=max_size, negative=(AppMisconfigured,), negative_ttl=denial_seconds, clock=clock
         )
+        self._owners: SingleFlightCache[str, tuple[str, ...]] = SingleFlightCache(
+            ttl=seconds, max_size=max_size, negative=(AppNotFound,), negative_ttl=denial_seconds, clock=clock
+        )
 
     def module_version(self, module: str, version: str | None = None) -> ModuleVersion:
         """As :meth:`Catalog.module_version`."""
@@ -141,3 +144,7 @@ class KnownModules:
     def placement(self, module: str, function: str) -> Placement:
         """As :meth:`Catalog.placement`."""
         return self._placements.get((module, function), lambda: self._catalog.placement(module, function))
+
+    def owners(self, module: str) -> tuple[str, ...]:
+        """As :meth:`Catalog.owners`."""
+        return self._owners.get(module, lambda: self._catalog.owners(module))

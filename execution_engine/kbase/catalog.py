@@ -87,6 +87,15 @@ class Catalog:
         with self._rpc.understood("get_module_version"), _named(module, version):
             return ModuleVersion.from_record(self._rpc.call("get_module_version", [params]))
 
+    def owners(self, module: str) -> tuple[str, ...]:
+        """The names of those whose module it is.
+
+        Raises:
+            AppNotFound: no such module.
+        """
+        with self._rpc.understood("get_module_info"), _named(module, None):
+            return tuple(self._rpc.call("get_module_info", [{"module_name": module}])["owners"])
+
     def placement(self, module: str, function: str) -> Placement:
         """Where the function is to run, and with what.
 

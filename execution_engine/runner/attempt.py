@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import traceback
 
 from .calls import FINAL, Engine, Refused
 from .ending import failed
 from .execution import Execution
 from .folder import JobFolder
-from .lines import now_ms
 from .notes import note
 from .patience import until_answered
 from .report import report
@@ -91,11 +91,14 @@ class Attempt:
         except OSError as error:
             raise trouble_with_folder(self._folder.root, error) from error
         self._orders.obey(started)
-        reason = self._orders.reason(now_ms())
+        reason = self._orders.reason(time.monotonic())
         if reason is None:
             work = Work(self._ask(engine, "get_job_params"))
-            self._orders.obey({"deadline": work.deadline})
-            reason = self._orders.reason(now_ms())
+            # By our own clock, which may be wrong, but not by how much time passes.
+            now = time.monotonic()
+            if work.time_left_ms is not None:
+                self._orders.deadline = now + work.time_left_ms / 1000
+            reason = self._orders.reason(now)
 
         def ask() -> dict[str, Any]:
             return self._ask(engine, "heartbeat")

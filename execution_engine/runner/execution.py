@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 from .account import find_account
 from .console import Console
@@ -11,7 +12,6 @@ from .ending import ended_app
 from .environment import app_environment
 from .heartbeat import Heartbeat
 from .launch import launch
-from .lines import now_ms
 from .orders import CANCELLED, DISOWNED, FAILED, STOPPED, TIME_LIMIT
 from .process_tree import ProcessTree
 from .spool import Spool
@@ -114,12 +114,12 @@ class Execution:
         """Why the app was not left to its end; None: it ended by itself."""
         while app.poll() is None:
             self._tree.collect()
-            now = now_ms()
+            now = time.monotonic()
             reason = self._orders.reason(now)
             if reason is not None and app.poll() is None:
                 return reason
             deadline = self._orders.deadline
-            self._orders.wait(60.0 if deadline is None else max(0.0, min(60.0, (deadline - now) / 1000)))
+            self._orders.wait(60.0 if deadline is None else max(0.0, min(60.0, deadline - now)))
         return None
 
     def _end_processes(self, reason: str | None, console: Console) -> None:
@@ -139,7 +139,9 @@ class Execution:
     def _ending(self, reason: str | None, status: int, last_errors: str) -> Ending | None:
         orders = self._orders
         if status in KILLED or orders.refusal is not None or orders.failure is not None:
-            reason = reason or orders.reason(now_ms())  # a scheduler's signals may reach the app before the runner
+            reason = reason or orders.reason(
+                time.monotonic()
+            )  # a scheduler's signals may reach the app before the runner
         if reason is None:
             return ended_app(status, self._folder.output, self._work.limits["output_bytes"], last_errors)
         return ending_by_order(reason, orders, self._ask, last_errors)

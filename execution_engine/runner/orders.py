@@ -56,14 +56,14 @@ class Wakeup:
 class Orders:
     """The orders so far, written by any thread or signal handler and read by the main thread.
 
-    ``deadline``: when the attempt must have ended, in ms since 1970. ``refusal``: why the engine wants nothing more
-    of this attempt. ``failure``: what broke a thread of the runner itself.
+    ``deadline``: when the app must end, by the monotonic clock. ``refusal``: why the engine wants nothing more of this
+    attempt. ``failure``: what broke a thread of the runner itself.
     """
 
     def __init__(self) -> None:
         self.cancelled = False
         self.stopped = False
-        self.deadline: int | None = None
+        self.deadline: float | None = None
         self.refusal: Refused | None = None
         self.failure: BaseException | None = None
         self._wakeup = Wakeup()
@@ -77,11 +77,7 @@ class Orders:
             signal.signal(harmless, lambda *_: None)  # not SIG_IGN, which the app would inherit
 
     def obey(self, answer: dict[str, Any]) -> None:
-        """Take over what an answer of the engine says about cancel and time limit."""
-        deadline = answer.get("deadline")
-        if isinstance(deadline, int) and deadline != self.deadline:
-            self.deadline = deadline
-            self._wakeup.wake()
+        """Take over what an answer of the engine says about cancel."""
         if answer.get("cancel_requested") and not self.cancelled:
             self.cancelled = True
             self._wakeup.wake()
@@ -101,13 +97,13 @@ class Orders:
         self.failure = failure
         self._wakeup.wake()
 
-    def reason(self, now_ms: int) -> str | None:
-        """Why the app has to end, or None."""
+    def reason(self, now: float) -> str | None:
+        """Why the app has to end, or None. ``now``: seconds of the monotonic clock."""
         if self.refusal is not None:
             return DISOWNED
         if self.cancelled:
             return CANCELLED
-        if self.deadline is not None and now_ms >= self.deadline:
+        if self.deadline is not None and now >= self.deadline:
             return TIME_LIMIT
         if self.stopped:
             return STOPPED

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Work:
     """The answer of ``get_job_params``, its parts by name. ``app``: kind, command, directory, image, env.
 
-    ``limits``: output_bytes, line_chars, lines_per_call. ``deadline``: ms since 1970.
+    ``limits``: output_bytes, line_chars, lines_per_call. ``time_left_ms``: None without a time limit.
     """
 
     def __init__(self, answer: dict[str, Any]) -> None:
@@ -32,7 +32,7 @@ class Work:
         self.wsid: int | None = answer.get("wsid")
         self.token: str | None = answer.get("token")
         self.services: dict[str, str] = answer.get("services", {})
-        self.deadline: int | None = answer.get("deadline")
+        self.time_left_ms: int | None = answer.get("time_left_ms")
 
     def input_json(self) -> bytes:
         """What the app finds as ``input.json``, in the form of KBase's SDK."""

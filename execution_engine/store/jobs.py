@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
-from pymongo import ReturnDocument, UpdateOne, timeout
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -16,6 +16,7 @@ from execution_engine.core.errors import Busy
 from execution_engine.core.states import FINAL
 from execution_engine.core.transitions import Transition
 from execution_engine.store.database import BATCH_DOCUMENTS, DURABLE, Document, one_of
+from execution_engine.store.submissions import QueueFull, Submissions
 
 _IN_FLIGHT = dict.fromkeys(
     (
@@ -32,7 +33,6 @@ _IN_FLIGHT = dict.fromkeys(
     ),
     1,
 )
-BATCH_SECONDS = 25  # by itself the driver would try for two minutes, and its caller is gone by then
 
 SHOWN_RETRIES = 1_000
 ENDED = 1_000  # at a time
@@ -42,9 +42,10 @@ class JobStore:
     """Reads and conditional writes of job records."""
 
     def __init__(self, database: Database[Document]) -> None:
-        self._database = database
         self._jobs = database.jobs
         self._batches = database.batches
+        self.submissions = Submissions(database)
+        """Whose jobs wait."""
 
     def submitted_before(self, user: str, key: str | None) -> Document | None:
         """The job that the user submitted with this idempotency key, once it is durable."""
@@ -54,33 +55,44 @@ class JobStore:
         """The batch that the user submitted with this idempotency key, once it is durable."""
         return _with_key(self._batches.with_options(read_concern=DURABLE), user, key) if key else None
 
-    def insert(self, job: Document) -> Document | None:
+    def insert(self, job: Document, most_waiting: int | None = None) -> Document | None:
         """Make the job exist, durably.
 
         Returns None, or the job that the same user submitted before with the same idempotency key.
-        """
-        try:
-            self._jobs.insert_one(job)
-        except DuplicateKeyError:
-            return _earlier(self._jobs, job)
-        return None
 
-    def insert_batch(self, batch: Document, jobs: Sequence[Document]) -> Document | None:
+        Raises:
+            QueueFull: its user would have more than ``most_waiting`` waiting jobs.
+        """
+        return self._inserted(self._jobs, job, [], most_waiting)
+
+    def insert_batch(
+        self, batch: Document, jobs: Sequence[Document], most_waiting: int | None = None
+    ) -> Document | None:
         """Make the batch and all of its jobs exist, or none of them: one transaction.
 
         Returns None, or the batch that the same user submitted before with the same idempotency key.
+
+        Raises:
+            QueueFull: its user would have more than ``most_waiting`` waiting jobs.
         """
+        return self._inserted(self._batches, batch, jobs, most_waiting)
 
-        def write(session: ClientSession) -> None:
-            # Last what may collide: a process that dies in here leaves its key locked for a minute.
-            self._jobs.insert_many(jobs, session=session)
-            self._batches.insert_one(batch, session=session)
-
+    def _inserted(
+        self, collection: Collection[Document], first: Document, jobs: Sequence[Document], most_waiting: int | None
+    ) -> Document | None:
         try:
-            with timeout(BATCH_SECONDS), self._database.client.start_session() as session:
-                session.with_transaction(write)
+            if jobs or most_waiting is not None:
+                self.submissions.write(collection, first, jobs, most_waiting)
+            else:
+                collection.insert_one(first)
         except DuplicateKeyError:
-            return _earlier(self._batches, batch)
+            return _earlier(collection, first)
+        except QueueFull:
+            # The same request may have been let in meanwhile, as the last one.
+            key = first.get("idempotency", {}).get("key")
+            if key is not None and (earlier := _with_key(collection, first["user"], key)):
+                return earlier
+            raise
         return None
 
     def get(self, job_id: ObjectId) -> Document | None:

@@ -3,6 +3,7 @@
 A limit that was removed keeps its record, without a value: its outbox may hold notes for the audit.
 """
 
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
@@ -15,21 +16,27 @@ class LimitStore:
     def __init__(self, database: Database[Document]) -> None:
         self._limits = database.limits
 
-    def all(self) -> list[Document]:
+    def all(self, session: ClientSession | None = None) -> list[Document]:
         """Every limit that is set; there are few of them."""
-        return list(self._limits.find({"value": {"$exists": True}}, {"outbox": 0}))
+        return list(self._limits.find({"value": {"$exists": True}}, {"outbox": 0}, session=session))
 
     def value(self, name: str) -> int | None:
         """What the limit is; None if there is none."""
-        record = self._limits.find_one({"_id": name}, {"value": 1}) or {}
-        return record.get("value")
+        record = self.get(name)
+        return record["value"] if record else None
+
+    def get(self, name: str) -> Document | None:
+        """A limit that is set."""
+        return self._limits.find_one({"_id": name, "value": {"$exists": True}}, {"outbox": 0})
 
     def put(self, name: str, held: int | None, record: Document, note: Document) -> bool:
         """Set the limit where its value is still ``held`` (None: there is none); False if it is not.
 
         ``record``: what it is to be; ``note``: for the audit.
         """
-        change = {"$set": record, "$push": {"outbox": note}}
+        change: Document = {"$set": record, "$push": {"outbox": note}}
+        if "reason" not in record:
+            change["$unset"] = {"reason": ""}
         try:
             result = self._limits.update_one(_still(name, held), change, upsert=held is None)
         except DuplicateKeyError:  # somebody else has set it

@@ -16,7 +16,7 @@ from execution_engine.store.database import Document, one_of
 
 
 class NoRoom(Exception):
-    """A counter has as many slots as its limit allows."""
+    """There are not as many slots left as are wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,8 @@ def parameters(method: str, job_id: str, wsid: int, runner: Runner) -> dict[str,
         "set_backend_state": {"backend": "local", "state": "up"},
         "set_route": {"method": "nobody.calls_this", "backends": ["local"]},
         "remove_route": {"method": "nobody.calls_this"},
+        "set_limit": {"kind": "run_time", "method": "nobody.calls_this", "value": 1},
+        "remove_limit": {"kind": "run_time", "method": "nobody.calls_this"},
         "list_jobs": {"scope": "workspace", "wsid": wsid},
         "share_job": {"job_id": job_id, "users": ["carol"]},
         "unshare_job": {"job_id": job_id, "users": ["frank"]},
@@ -170,6 +172,8 @@ def play(world: World, method: str, row: Row, who: str) -> Outcome:
     authorization = world.authorization(who, job, method)
     if method == "remove_route":
         world.stack.call("set_route", parameters("set_route", "", 0, job.runner), "admin")
+    if method == "remove_limit":
+        world.stack.call("set_limit", parameters("set_limit", "", 0, job.runner), "admin")
     about = wsid or world.private
     params = parameters(method, job.id, about, world.runner(who, job))
     body = call(world.stack, method, params, authorization)

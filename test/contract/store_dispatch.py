@@ -105,7 +105,7 @@ class FreePost:
 
     def __init__(self, jobs: JobStore) -> None:
         self.jobs = jobs
-        self._slots = SlotStore(jobs._database)
+        self._slots = SlotStore(jobs._jobs.database)
 
     def write(self, writes: Sequence[tuple[ObjectId, Transition]]) -> int:
         applied = self.jobs.apply_many(writes)

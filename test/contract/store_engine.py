@@ -66,7 +66,7 @@ class KBase:
     workspaces: letters (n, r, w, a) by workspace and user. nobody: names without an account.
     groups: the Catalog's client groups by method.
     down: services out of reach, of auth, workspace, catalog.
-    asked: the Workspace's calls so far.
+    asked: the Workspace's calls so far. owners_of: modules.
     """
 
     roles: dict[str, set[str]] = field(default_factory=dict)
@@ -77,6 +77,7 @@ class KBase:
     down: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    owners_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
     modules: dict[str, ModuleVersion] = field(
         default_factory=lambda: {
             "sequence_tools": module("sequence_tools", CommandApp("/apps/sequence_tools", COMMANDS)),
@@ -114,6 +115,13 @@ class KBase:
         user = token.removesuffix("-token")
         self._workspace("readable_workspaces")
         return sorted(wsid for wsid, users in self.workspaces.items() if users.get(user, "n") != "n")
+
+    def owners(self, module: str) -> tuple[str, ...]:
+        if "catalog" in self.down:
+            raise CatalogUnavailable
+        if module.lower() not in self.modules:
+            raise AppNotFound(f"The Catalog has no module {module}.")
+        return self.owners_of.get(module.lower(), ())
 
     def module_version(self, name: str, version: str | None = None) -> ModuleVersion:
         if "catalog" in self.down:
@@ -188,7 +196,7 @@ def submit(engine: Engine, name: str = "alice", **params: Any) -> ObjectId:
     return run_job(engine, person(name), {"method": METHOD, "params": [{"k": 21}]} | params)
 
 
-def claim(engine: Engine, job_id: ObjectId, backend: str = "local") -> tuple[int, str]:
+def claim(engine: Engine, job_id: ObjectId, backend: str = "local", time_limit_s: int | None = None) -> tuple[int, str]:
     """As the dispatcher does before it calls a backend; attempt and start ticket."""
     attempt = record(engine, job_id)["attempt"]["n"] + 1
     ticket = new_ticket()
@@ -199,14 +207,15 @@ def claim(engine: Engine, job_id: ObjectId, backend: str = "local") -> tuple[int
         ticket_hash=hash_secret(ticket),
         claim_id="claim",
         backend=backend,
+        time_limit_s=time_limit_s,
     )
     assert engine.jobs.apply(job_id, taken)
     return attempt, ticket
 
 
-def hand_out(engine: Engine, job_id: ObjectId, backend: str = "local") -> str:
+def hand_out(engine: Engine, job_id: ObjectId, backend: str = "local", time_limit_s: int | None = None) -> str:
     """Claimed, and taken by the backend under the tag as its id; the start ticket."""
-    attempt, ticket = claim(engine, job_id, backend)
+    attempt, ticket = claim(engine, job_id, backend, time_limit_s)
     queued = transitions.submitted(now(), attempt=attempt, backend_id=attempt_tag(job_id, attempt))
     assert engine.jobs.apply(job_id, queued)
     return ticket

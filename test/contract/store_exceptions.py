@@ -1,14 +1,16 @@
 """Where mongomock is no MongoDB: the one list of what is not run on it, and what replaces it in the unit ring."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mongomock.collection import BulkOperationBuilder
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
+from execution_engine.core.states import NOT_STARTED
 from execution_engine.store.indexes import INDEXES
-from execution_engine.store.jobs import JobStore, _earlier
+from execution_engine.store.jobs import JobStore
+from execution_engine.store.submissions import Submissions
 
 NO_TRANSACTIONS = "has no transactions"
 NO_SERVER_TIME = "has no $$NOW in updates"
@@ -57,16 +59,31 @@ def imitate_indexes(database: Database[Any]) -> None:
             database[index.collection].create_index(index.key, name=index.name, **index.options)
 
 
+class ImitatedSubmissions(Submissions):
+    """For mongomock: what may collide is tried out beforehand, as there is no way back."""
+
+    def write(self, collection: Any, first: dict[str, Any], jobs: Sequence[dict[str, Any]], most: int | None) -> None:
+        if "idempotency" in first and collection.find_one(
+            {"user": first["user"], "idempotency.key": first["idempotency"]["key"]}
+        ):
+            raise DuplicateKeyError("there is one")
+        super().write(collection, first, jobs, most)
+
+    def transact(self, write: Callable[[None], None]) -> None:
+        write(None)
+
+    def count_waiting(self, user: str, most: int | None = None, session: None = None) -> int:
+        assert session is None
+        waiting = self._jobs.count_documents({"user": user, "status": {"$in": list(NOT_STARTED)}})
+        return waiting if most is None else min(waiting, most)
+
+
 class ImitatedJobStore(JobStore):
     """The store for mongomock: without transaction and hint, which a single thread does not miss."""
 
-    def insert_batch(self, batch: dict[str, Any], jobs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-        try:
-            self._batches.insert_one(batch)
-        except DuplicateKeyError:
-            return _earlier(self._batches, batch)
-        self._jobs.insert_many(jobs)
-        return None
+    def __init__(self, database: Database[Any]) -> None:
+        super().__init__(database)
+        self.submissions = ImitatedSubmissions(database)
 
     def any_waiting(self) -> bool:
         return self._jobs.count_documents({"status": "created", "claimed": False}) > 0

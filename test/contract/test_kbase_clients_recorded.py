@@ -193,6 +193,10 @@ class TestCatalog:
             catalog.module_version(module, version)
         assert raised.value.message == message
 
+    def test_the_owners_of_a_module(self, player: Player, catalog: Catalog) -> None:
+        player.play("catalog", "get_module_info")
+        assert catalog.owners("onerepotest") == ("rsutormin", "wstester1")
+
     def test_placements(self, player: Player, catalog: Catalog) -> None:
         player.play("catalog", "list_client_group_configs")
         player.play("catalog", "list_client_group_configs_none")

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from store_engine import METHOD, KBase, make_engine, person
 
 from execution_engine.jobs.submission import run_jobs
-from execution_engine.store import jobs as jobs_module
+from execution_engine.store import submissions as submissions_module
 from execution_engine.store.database import UNREACHABLE
 from execution_engine.store.jobs import JobStore
 
@@ -125,7 +125,7 @@ def test_a_key_that_a_dead_writer_holds_keeps_nobody_waiting_for_long(
         assert process.wait(60) == -signal.SIGKILL
     batch = {"_id": ObjectId(), "user": "alice", "idempotency": {"key": str(key), "digest": "d"}}
     jobs = [{"_id": ObjectId(), "batch_id": batch["_id"], "batch_n": 0}]
-    monkeypatch.setattr(jobs_module, "BATCH_SECONDS", 1)
+    monkeypatch.setattr(submissions_module, "SECONDS", 1)
     with pytest.raises(UNREACHABLE):
         JobStore(database).insert_batch(batch, jobs)
     database.client.admin.command("killAllSessions", [])  # as mongod does after a minute

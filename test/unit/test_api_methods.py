@@ -1,3 +1,4 @@
+import datetime as dt
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
@@ -24,7 +25,7 @@ from store_exceptions import imitate_indexes
 from execution_engine import __version__
 from execution_engine.api.methods import native_registry
 from execution_engine.api.views import FIELDS
-from execution_engine.core.clock import to_ms
+from execution_engine.core.clock import now, to_ms
 from execution_engine.core.errors import (
     AppNotFound,
     CredentialInvalid,
@@ -457,3 +458,27 @@ def test_an_app_that_is_not_found_is_named(call: Call) -> None:
 def test_parameters_outside_of_the_contract_reach_no_rule(call: Call, name: str, params: dict[str, Any]) -> None:
     with pytest.raises(InvalidParams):
         call(name, **params)
+
+
+def test_limits_are_set_shown_and_removed(call: Call, kbase: KBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("execution_engine.jobs.limit_reader.time.sleep", lambda _: None)
+    kbase.roles["root"] = {"EE_ADMIN"}
+    limit = {"kind": "running", "each_user": 1, "client_group": "bigmem", "value": 2}
+    kept = call("set_limit", "root", reason="new", **limit)
+    assert kept == limit | {"set_by": "root", "set_at": kept["set_at"], "reason": "new"}
+    assert call("get_limits", "root") == {"limits": [kept]}
+    assert call("get_limits") == {"limits": [limit | {"in_use": 0}]}
+    assert call("remove_limit", "root", kind="running", each_user=True, client_group="bigmem") == kept
+    assert call("get_limits") == {"limits": []}
+
+
+def test_the_time_limit_of_an_attempt_is_shown_and_told_to_the_runner(call: Call, engine: Engine) -> None:
+    job_id = ObjectId(call("run_job", method=METHOD))
+    assert "time_limit_s" not in call("check_job", job_id=str(job_id))
+    ticket = hand_out(engine, job_id, time_limit_s=60)
+    credential = begin(engine, job_id, ticket)["credential"]
+    assert call("check_job", job_id=str(job_id), fields=["time_limit_s"])["time_limit_s"] == 60
+    assert 0 < call("get_job_params", credential, job_id=str(job_id), attempt=1)["time_left_ms"] <= 60_000
+    begun = now() - dt.timedelta(seconds=61)
+    engine.database.jobs.update_one({"_id": job_id}, {"$set": {"running": begun}})
+    assert call("get_job_params", credential, job_id=str(job_id), attempt=1)["time_left_ms"] == 0

@@ -12,7 +12,7 @@ from execution_engine.store.payloads import output_key
 
 
 def aftermath_of(engine: Engine, *, catalog_counts: bool) -> Aftermath:
-    return Aftermath(engine.jobs, engine.payloads, engine.heartbeats, catalog_counts=catalog_counts)
+    return Aftermath(engine.jobs, engine.payloads, engine.heartbeats, engine.slots, catalog_counts=catalog_counts)
 
 
 def completed(engine: Engine, **params: Any) -> ObjectId:

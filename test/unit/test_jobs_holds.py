@@ -13,6 +13,7 @@ from execution_engine.jobs.draining import set_backend_state
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.holds import DISPATCH_LEASE, find_holds
 from execution_engine.jobs.identity import Admin
+from execution_engine.jobs.limits import Kind, Target
 
 
 def hold_of(engine: Engine, job_id: ObjectId) -> Any:
@@ -113,3 +114,75 @@ def test_a_queued_job_says_what_its_backend_says(engine: Engine) -> None:
     assert hold_of(engine, job_id) == said
     begin(engine, job_id, ticket)
     assert hold_of(engine, job_id) is None
+
+
+def limit(engine: Engine, value: int, **target: Any) -> None:
+    it = Target(Kind.RUNNING, **target)
+    engine.limits.put(it.name, None, it.fields() | {"value": value}, {})
+
+
+@pytest.mark.usefixtures("dispatching")
+def test_a_limit_that_holds_a_job_is_named_with_what_would_free_it(engine: Engine) -> None:
+    limit(engine, 2, each_user=True)
+    hand_out(engine, submit(engine))
+    claim(engine, submit(engine))
+    assert hold_of(engine, submit(engine)) == {
+        "code": "limit",
+        "message": "alice has 2 jobs at work; the limit for each user is 2. The job begins when some of them have "
+        "ended, or when an administrator raises the limit.",
+        "limit": {"kind": "running", "each_user": 1, "value": 2, "in_use": 2},
+    }
+    assert hold_of(engine, submit(engine, "bob"))["code"] == "queue"
+
+
+@pytest.mark.usefixtures("dispatching")
+def test_a_limit_in_a_group_holds_the_jobs_there(engine: Engine) -> None:
+    limit(engine, 1, user="alice", client_group="bigmem")
+    hand_out(engine, submit(engine, client_group="bigmem"))
+    hold = hold_of(engine, submit(engine, client_group="bigmem"))
+    assert hold["message"].startswith("alice has 1 job at work in the client group bigmem; the limit is 1.")
+    assert hold["limit"] == {
+        "kind": "running",
+        "user": "alice",
+        "client_group": "bigmem",
+        "value": 1,
+        "in_use": 1,
+    }
+    assert hold_of(engine, submit(engine))["code"] == "queue"
+
+
+@pytest.mark.usefixtures("dispatching")
+def test_a_limit_of_a_group_holds_everybody_there(engine: Engine) -> None:
+    limit(engine, 1, client_group="local")
+    hand_out(engine, submit(engine))
+    assert hold_of(engine, submit(engine, "bob"))["message"].startswith("The client group local has 1 job at work; ")
+
+
+@pytest.mark.usefixtures("dispatching")
+def test_where_nothing_may_run_no_end_is_waited_for(engine: Engine) -> None:
+    limit(engine, 0, user="alice")
+    assert hold_of(engine, submit(engine))["message"] == (
+        "alice has 0 jobs at work; the limit is 0. The job begins when an administrator raises the limit."
+    )
+
+
+@pytest.mark.usefixtures("dispatching")
+def test_a_route_to_backends_that_are_down_is_what_a_job_waits_for(mock_database: Any, kbase: Any) -> None:
+    backends = {name: BackendSettings(name, "told", {}) for name in ("local", "far")}
+    engine = make_engine(mock_database, kbase, backends=backends)
+    engine.routes.write({"user": "bob"}, None, {"backends": ["far"]}, {})
+    engine.backends.report("far", now(), "down", "no connection", {}, "")
+    assert hold_of(engine, submit(engine, "bob"))["code"] == "backend_down"
+    assert hold_of(engine, submit(engine))["code"] == "queue"
+
+
+@pytest.mark.usefixtures("dispatching")
+def test_one_look_serves_many(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit(engine, 1, each_user=True)
+    hand_out(engine, submit(engine))
+    waiting = [record(engine, submit(engine)) for _ in range(20)]
+    looks = []
+    count = engine.jobs.in_flight_counts
+    monkeypatch.setattr(engine.jobs, "in_flight_counts", lambda: looks.append(1) or count())
+    assert {hold["code"] for hold in find_holds(engine, waiting).values()} == {"limit"}
+    assert len(looks) == 1

@@ -199,6 +199,7 @@ def test_what_the_catalog_said_is_believed_for_its_time(modules: Any, service: A
     service.answer = "version 1"
     assert modules.module_version("m", "dev") == "version 1"
     assert modules.placement("m", "f") == "version 1"
+    assert modules.owners("m") == "version 1"
     service.answer = "version 2"
     time.passed = 9.9
     assert modules.module_version("m", "dev") == "version 1"
@@ -206,6 +207,7 @@ def test_what_the_catalog_said_is_believed_for_its_time(modules: Any, service: A
     time.passed = 10
     assert modules.module_version("m", "dev") == "version 2"
     assert modules.placement("m", "f") == "version 2"
+    assert modules.owners("m") == "version 2"
 
 
 def test_a_mended_app_is_found_soon(modules: Any, service: Any, time: Time) -> None:

@@ -30,7 +30,6 @@ class RunnerEngine:
         self.first_line = 0
         self.heartbeat_ms = 200
         self.cancel_requested = 0
-        self.deadline: int | None = None
         self.work: dict[str, Any] = {
             "job_id": self.job_id,
             "user": "alice",
@@ -129,8 +128,7 @@ class RunnerEngine:
         return {"status": params["outcome"], "accepted": 1}
 
     def _orders(self) -> dict[str, Any]:
-        orders = {"heartbeat_ms": self.heartbeat_ms, "cancel_requested": self.cancel_requested}
-        return orders if self.deadline is None else {**orders, "deadline": self.deadline}
+        return {"heartbeat_ms": self.heartbeat_ms, "cancel_requested": self.cancel_requested}
 
 
 class Server(ThreadingHTTPServer):

@@ -113,7 +113,7 @@ def test_a_job_that_was_cancelled_before_it_began(engine: RunnerEngine, app: Sta
 
 
 def test_a_job_whose_time_was_over_before_it_began(engine: RunnerEngine, app: Start, start_runner: Start) -> None:
-    app("echo never", deadline=1)
+    app("echo never", time_left_ms=0)
     assert start_runner().exit_code() == 0
     assert engine.cause()["code"] == "time_limit"
     assert engine.log == []
