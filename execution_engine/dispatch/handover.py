@@ -106,4 +106,5 @@ def _submission(job: Document, limits: Limits) -> Submission:
         client_group=job["client_group"],
         user=job["user"],
         time_limit_s=limits.run_time(job["method"], job["user"], job["client_group"]),
+        constraints=job.get("constraints", {}),
     )

@@ -26,8 +26,8 @@ from execution_engine.jobs.audit import Act, note
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
 from execution_engine.jobs.outlook import Outlook
-from execution_engine.jobs.requirements import choose
 from execution_engine.jobs.queue_limit import queue_room
+from execution_engine.jobs.requirements import choose
 from execution_engine.store.database import Document
 from execution_engine.store.payloads import input_document
 

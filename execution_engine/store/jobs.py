@@ -225,7 +225,7 @@ class JobStore:
             query["_id"] = {"$nin": list(seen)}
         if closed:
             query["method"] = {"$nin": list(closed)}
-        fields = {"attempt": 1, "requirements": 1, "client_group": 1, "user": 1, "method": 1}
+        fields = dict.fromkeys(("attempt", "requirements", "constraints", "client_group", "user", "method"), 1)
         return list(self._jobs.find(query, fields).hint("waiting").sort([("created", 1), ("_id", 1)]).limit(limit))
 
     def claimed_by(

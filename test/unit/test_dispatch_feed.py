@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from store_dispatch import Clock, FreePost, ToldBackend
-from store_engine import begin, claim, finish, person, record, submit
+from store_engine import KBase, begin, claim, finish, person, record, submit
 
 from execution_engine.backends.base import Refused, Requirements, Submission, Unknown
 from execution_engine.config import BackendSettings, ClientGroupSettings, Settings
@@ -444,3 +444,15 @@ def test_where_the_best_backend_has_enough_waiting_jobs_stay_here(engine: Engine
     assert feed.run() == 2
     assert feed.run() == 0
     assert far.order == []
+
+
+def test_what_an_app_wants_of_a_machine_goes_along(
+    feed: Feed, backend: ToldBackend, engine: Engine, kbase: KBase
+) -> None:
+    kbase.groups["sequence_tools.count_kmers"] = ["local", "has_gpu=1"]
+    seen: list[Submission] = []
+    backend.on_submit = seen.extend
+    submit(engine)
+    submit(engine, method="sequence_tools.quiet")
+    feed.run()
+    assert [it.constraints for it in seen] == [{"has_gpu": "1"}, {}]
