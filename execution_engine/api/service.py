@@ -2,8 +2,9 @@
 
 from execution_engine import __version__
 from execution_engine.api.callers import Rules
-from execution_engine.config import Settings
+from execution_engine.config import ClientGroupSettings, Settings, default_amounts
 from execution_engine.core.clock import now, to_ms
+from execution_engine.jobs.access import open_groups
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
 from execution_engine.jobs.wellbeing import Wellbeing
@@ -38,7 +39,9 @@ def register(registry: Registry, engine: Engine, rules: Rules, wellbeing: Wellbe
         return __version__
 
     def whoami(user: User, _: Document) -> Document:
-        return {"user": user.name, "roles": list(user.roles), "admin": user.admin.name.lower()}
+        groups = [_group(settings, group) for group in open_groups(settings, user)]
+        admin = user.admin.name.lower()
+        return {"user": user.name, "roles": list(user.roles), "admin": admin, "client_groups": groups}
 
     def list_config(_: None, __: Document) -> dict[str, str]:
         return config
@@ -47,6 +50,14 @@ def register(registry: Registry, engine: Engine, rules: Rules, wellbeing: Wellbe
     registry.add("ver", ver, rules.anyone)
     registry.add("whoami", whoami, rules.user)
     registry.add("list_config", list_config, rules.maybe_user)
+
+
+def _group(settings: Settings, group: ClientGroupSettings) -> Document:
+    return {
+        "client_group": group.name,
+        "defaults": default_amounts(settings, group),
+        "most": dict(group.most),
+    }
 
 
 def _service_urls(settings: Settings) -> dict[str, str]:

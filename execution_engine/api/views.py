@@ -23,6 +23,7 @@ _AS_STORED = [
     "backend_id",
     "host",
     "requirements",
+    "constraints",
     "cause",
     "reports",
     "shared_with",

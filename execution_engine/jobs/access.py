@@ -27,7 +27,7 @@ from enum import IntEnum, StrEnum
 
 from bson import ObjectId
 
-from execution_engine.config import ClientGroupSettings
+from execution_engine.config import ClientGroupSettings, Settings
 from execution_engine.core.errors import EngineError, JobNotFound, PermissionDenied, WorkspaceNotFound
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import Admin, User
@@ -229,6 +229,12 @@ def may_choose(user: User, group: ClientGroupSettings) -> bool:
     """Whether the user may run jobs in the client group, whatever the app."""
     admitted = {"*", user.name, *(f"role:{role}" for role in user.roles)}
     return user.admin == Admin.FULL or not admitted.isdisjoint(group.open_to)
+
+
+def open_groups(settings: Settings, user: User) -> list[ClientGroupSettings]:
+    """The client groups that the user may choose, the default one first."""
+    groups = [group for group in settings.client_groups.values() if may_choose(user, group)]
+    return sorted(groups, key=lambda group: group.name != settings.default_client_group)
 
 
 def require_read_workspaces(engine: Engine, user: User, wsids: Sequence[int]) -> dict[int, Sight]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from execution_engine.config import ClientGroupSettings, default_amounts
 from execution_engine.core.errors import ClientGroupNotFound, PermissionDenied, RequirementsTooLarge
-from execution_engine.jobs.access import may_choose
+from execution_engine.jobs.access import may_choose, open_groups
 from execution_engine.jobs.apps import App
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
@@ -69,8 +69,7 @@ def _group(engine: Engine, user: User, asked: Document, app: App, path: str) -> 
             f"[client_group:{name}] or to correct the Catalog."
         )
     if name != of_app and not may_choose(user, groups[name]):
-        open_to_user = sorted(group.name for group in groups.values() if may_choose(user, group))
-        names = ", ".join(open_to_user) or "none"
+        names = ", ".join(group.name for group in open_groups(engine.settings, user)) or "none"
         raise PermissionDenied(f"{path}: the client group {name} is not open to you; open to you: {names}.")
     return groups[name]
 

@@ -13,6 +13,7 @@ from execution_engine.jobs.access import Role
 from execution_engine.jobs.audit import Act, note
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import User
+from execution_engine.jobs.limits import canonical
 from execution_engine.jobs.routing import Subject
 from execution_engine.store.database import Document
 from execution_engine.store.routes import SUBJECTS
@@ -68,6 +69,8 @@ def _subject(asked: Document) -> Document:
     subject = {name: asked[name] for name in SUBJECTS if name in asked}
     if not subject:
         raise InvalidParams(f"params: a route is about at least one of {', '.join(SUBJECTS)}; none of them is given.")
+    if "method" in subject:
+        subject["method"] = canonical(subject["method"])
     return subject
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from execution_engine.config import Settings
+from execution_engine.jobs.limits import canonical
 from execution_engine.kbase.cache import SingleFlightCache
 from execution_engine.store.database import Document
 from execution_engine.store.routes import RouteStore
@@ -34,7 +35,8 @@ class Subject(NamedTuple):
     @classmethod
     def of(cls, record: Document) -> "Subject":
         """From a route, as it is stored or asked for."""
-        return cls(record.get("client_group"), record.get("method"), record.get("user"))
+        method = record.get("method")
+        return cls(record.get("client_group"), method and canonical(method), record.get("user"))
 
 
 class Routing:
@@ -71,6 +73,7 @@ class Routing:
 
 def _subjects(client_group: str, user: str, method: str) -> Iterator[Subject]:
     """All that a route for such a job may be about, the most specific first."""
+    method = canonical(method)
     for about in ((method, user), (method, None), (None, user), (None, None)):
         yield Subject(client_group, *about)
         yield Subject(None, *about)

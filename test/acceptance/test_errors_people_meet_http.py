@@ -178,11 +178,10 @@ def test_runner_killed(drills: Stack) -> None:
 
 
 def test_no_machine_is_large_enough(drills: Stack) -> None:
-    cause = cause_of(finished(drills, "drill.greedy"))
-    assert (cause["code"], cause["message"], cause["advice"]) == (
-        "backend_refused",
-        "The job asks for 100000 CPUs, this machine gives jobs at most 8 CPUs.",
-        "Change what the message names, and run it again.",
+    error = drills.post("run_job", {"method": "drill.greedy"}, "alice").error
+    assert (error["code"], error["message"]) == (
+        -32115,
+        "params: the cpus of drill.greedy are 100,000; the client group local has 8 at most.",
     )
 
 

@@ -11,6 +11,7 @@ from execution_engine.core.errors import (
     PermissionDenied,
     RequirementsTooLarge,
 )
+from execution_engine.jobs.access import open_groups
 from execution_engine.jobs.control import cancel, retry
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.identity import Admin, User
@@ -68,7 +69,9 @@ def test_a_group_is_open_to_whom_it_names_and_to_administrators(engine: Engine, 
     "user", [person("alice"), RUTH, User("eve", ("role:LARGE_JOBS", "carol"), Admin.NONE, "e-token")]
 )
 def test_a_closed_group_names_the_open_ones(engine: Engine, user: User) -> None:
-    with pytest.raises(PermissionDenied, match=r"^params: the client group bigmem is not open to you; .*you: local\.$"):
+    with pytest.raises(
+        PermissionDenied, match=r"^params: the client group bigmem is not open to you; open to you: local\.$"
+    ):
         chosen(engine, user, client_group="bigmem")
 
 
@@ -76,6 +79,15 @@ def test_where_no_group_is_open_that_is_said(mock_database: Any, kbase: KBase) -
     groups = {"local": ClientGroupSettings("local", ("local",), open_to=())}
     with pytest.raises(PermissionDenied, match="group local is not open to you; open to you: none"):
         submit(make_engine(mock_database, kbase, client_groups=groups))
+
+
+def test_who_asks_is_told_the_open_groups_the_default_first(engine: Engine) -> None:
+    for user, names in (
+        (person("alice"), ["local"]),
+        (BOB, ["local", "bigmem"]),
+        (ROOT, ["local", "bigmem", "upload"]),
+    ):
+        assert [group.name for group in open_groups(engine.settings, user)] == names
 
 
 def test_an_app_runs_where_the_catalog_sends_it_though_nobody_may_choose_that(engine: Engine, kbase: KBase) -> None:

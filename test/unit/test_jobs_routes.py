@@ -56,6 +56,12 @@ def test_a_route_is_set_replaced_and_removed_and_the_audit_knows(engine: Engine)
     assert "jobs" not in list_audit(engine, {})[0][0]
 
 
+def test_a_method_has_one_route_however_it_is_written(engine: Engine) -> None:
+    set_route(engine, ROOT, {"method": "Kb_Tools.run", "backends": ["slurm"]})
+    set_route(engine, ROOT, {"method": "kb_tools.run", "backends": ["local"]})
+    assert kept(engine) == [{"method": "kb_tools.run", "backends": ["local"]}]
+
+
 def test_routes_are_listed_from_the_most_specific(engine: Engine) -> None:
     abouts = [
         {"method": "a.b", "user": "bob"},

@@ -45,6 +45,13 @@ def test_the_most_specific_route_decides(first: dict[str, str], second: dict[str
     assert routing(*reversed(both)).backends("njs", "alice", METHOD) == ("slurm",)
 
 
+def test_the_module_of_a_method_is_written_in_any_case() -> None:
+    for written in ("Kb_Tools.run", "kb_tools.run"):
+        known = routing(route("slurm", method=written))
+        assert known.backends("njs", "alice", "KB_TOOLS.run") == ("slurm",)
+        assert known.backends("njs", "alice", "kb_tools.Run") == ("local", "condor")
+
+
 @pytest.mark.parametrize("about", ABOUT)
 def test_a_route_about_others_changes_nothing(about: dict[str, str]) -> None:
     for name in about:
