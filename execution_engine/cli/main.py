@@ -7,6 +7,7 @@ import click
 
 from execution_engine import __version__
 from execution_engine.cli.audit import audit
+from execution_engine.cli.awe_runner import awe_runner
 from execution_engine.cli.client import CallFailed, Unreachable
 from execution_engine.cli.control import cancel, retry
 from execution_engine.cli.exit_codes import Exit, help_text
@@ -53,6 +54,7 @@ for command in (
     audit,
     status,
     serve,
+    awe_runner,
 ):
     commands.add_command(command)
 

@@ -1,5 +1,6 @@
 """The simulator's HTTP server: AWE's paths, its envelope, and the texts of its errors."""
 
+import contextlib
 import email.parser
 import email.policy
 import json
@@ -27,7 +28,9 @@ class AweServer:
         self.anonymous = anonymous
         self.requests: list[str] = []
         self.weather = "fair"
-        """``slow``: it answers late; ``mute``: it does what it is told and hangs up; ``nonsense``: not by its rules."""
+        """``slow``: it answers late. ``mute``, ``mute to posts``: it does what it is told and hangs up; ``dead after a
+        post``: from then on. ``nonsense``: its answers are not by its rules. ``eating documents``: they arrive cut off.
+        """
         self._http: ThreadingHTTPServer | None = None
         self._port = 0
         self.start()
@@ -69,9 +72,13 @@ class _Handler(BaseHTTPRequestHandler):
         server.requests.append(f"{self.command} {self.path}")
         if server.weather == "slow":
             time.sleep(3)
+        if server.weather == "eating documents":
+            body = body.replace(b"}]}", b"")
         conversation = Conversation(server, self.headers.get("Authorization"), self.headers.get("Content-Type", ""))
         status, document, headers = conversation.answer(self.command, self.path, body)
-        if server.weather == "mute":
+        if server.weather == "dead after a post" and self.command == "POST":
+            server.weather = "mute"
+        if server.weather == "mute" or (server.weather == "mute to posts" and self.command == "POST"):
             self.close_connection = True
             return
         content = b"<html>proxy" if server.weather == "nonsense" else json.dumps(document).encode()
@@ -80,7 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        with contextlib.suppress(BrokenPipeError):
+            self.wfile.write(content)
 
     do_GET = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815
 

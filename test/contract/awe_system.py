@@ -1,8 +1,11 @@
 """The AWE backend over the simulator, with stand-in runners, for the suite of the contract."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import requests
 from system import STAND_IN, System
 
 from execution_engine.backends.awe import AweBackend
@@ -30,7 +33,8 @@ class AweSystem(System):
             self.site.install([sys.executable, "-I", "-S", str(STAND_IN)])
             self.site.add_worker(GROUP, self.cpus)
 
-    def backend(self) -> AweBackend:
+    def backend(self, **settings: Any) -> AweBackend:
+        """``settings``: further options of the backend."""
         chosen = AweOptions(
             url=self.site.server.url,
             worker_url=str(self.signs),
@@ -39,7 +43,21 @@ class AweSystem(System):
             worker_memory_mb=self.memory_mb,
             delays=DELAYS,
         )
-        return AweBackend("awe", chosen)
+        return AweBackend("awe", replace(chosen, **settings))
+
+    def ask(self, method: str, path: str) -> None:
+        """What somebody beside the engine wants of AWE."""
+        assert requests.request(method, self.site.server.url + path, timeout=5).json()["error"] is None
+
+    def post(self, document: dict[str, Any]) -> str:
+        """A job of somebody; its id."""
+        return self.site.state.submit(document, "public").id
+
+    def post_again(self, job_id: str) -> str:
+        """The same document once more, as from a proxy that repeats requests; the second job's id."""
+        job = self.site.state.jobs[job_id]
+        environment = job.command["environ"] | {"private": job.private}
+        return self.post({"info": job.info, "tasks": [{"cmd": job.command | {"environ": environment}}]})
 
     def with_signs(self, name: str) -> "AweSystem":
         """Jobs of client groups that the settings do not name go to AWE's group of that name, which needs a worker."""

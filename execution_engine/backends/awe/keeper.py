@@ -19,6 +19,7 @@ import time
 TICKET_VARIABLE = "EE_START_TICKET"
 URL_VARIABLE = "EE_URL"
 TAG_VARIABLE = "EE_ATTEMPT_TAG"
+KEEPER_VARIABLE = "EE_KEEPER"  # AWE may run an attempt twice on one machine: whose processes these are
 GRACE_SECONDS = 15.0  # for the runner to stop its app and to report that
 KILL_SECONDS = 5.0
 TAIL_BYTES = 2_000
@@ -82,10 +83,11 @@ def _keep(command: list[str], tag: str, log: str, alive: int) -> int:
     os.set_blocking(tell, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(tell)
+    mark = f"{tag}.{os.urandom(8).hex()}"
     with open(log, "wb") as file:  # noqa: PTH123 - as above. Not AWE's pipes, which break when it kills
         runner = subprocess.Popen(
             command,
-            env={**os.environ, TAG_VARIABLE: tag},
+            env={**os.environ, TAG_VARIABLE: tag, KEEPER_VARIABLE: mark},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
@@ -98,27 +100,26 @@ def _keep(command: list[str], tag: str, log: str, alive: int) -> int:
         os.read(ended, 512)
     with contextlib.suppress(subprocess.TimeoutExpired):
         runner.wait(GRACE_SECONDS)
-    kill_all(tag)
+    _kill_all(mark)
     code = runner.wait()
     return code if code >= 0 else 128 - code
 
 
-def kill_all(tag: str) -> None:
-    """Kill whatever has the tag in its environment, as all have that the runner started; until nothing is found."""
+def _kill_all(mark: str) -> None:
+    """Kill whatever has the mark in its environment, as all have that the runner started; until nothing is found."""
     give_up = time.monotonic() + KILL_SECONDS
-    while (pids := _of_tag(tag)) and time.monotonic() < give_up:
+    while (pids := _marked(mark)) and time.monotonic() < give_up:
         for pid in pids:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)
 
 
-def _of_tag(tag: str) -> list[int]:
-    mark = f"{TAG_VARIABLE}={tag}".encode()
+def _marked(mark: str) -> list[int]:
+    variable = f"{KEEPER_VARIABLE}={mark}".encode()
     found = []
     for name in os.listdir("/proc"):  # noqa: PTH208 - names are all that is needed
-        if name.isdigit() and int(name) != os.getpid():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123 - as above
-                if mark in file.read().split(b"\0"):
-                    found.append(int(name))
+        with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:  # noqa: PTH123 - as above
+            if name.isdigit() and variable in file.read().split(b"\0"):
+                found.append(int(name))
     return found

@@ -135,7 +135,7 @@ class Judge:
         """AWE can't say whether it runs. In the end that counts as gone, lest the job be left open for ever."""
         if self._since.seconds(job.id, "lost") < patience:
             return Sighting(SightingState.UNKNOWN, reason=reason)
-        return Sighting(SightingState.GONE, "node_died", exit_code=code, detail=reason)
+        return Sighting(SightingState.GONE, "runner_lost", exit_code=code, detail=reason)
 
 
 _UNREGISTERED = (

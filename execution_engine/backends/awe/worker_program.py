@@ -7,7 +7,7 @@ from execution_engine.backends import runner_archive
 from execution_engine.backends.awe import keeper
 
 _MAIN = f"""import sys
-if len(sys.argv) == 3:
+if sys.argv[1:2] != ["--url"]:
     from ee_keeper import main
     sys.exit(main(sys.argv[1:], [sys.executable, "-I", "-S", sys.argv[0]]))
 from {runner_archive.PACKAGE}.main import main
