@@ -85,4 +85,4 @@ def _most(amount: str, group: str, reports: list[Document]) -> int | None:
 def _total(resources: Document, group: str, name: str) -> int | None:
     parts = [part for part in resources.get("groups", ()) if part["client_group"] == group]
     total: int | None = (parts[0] if parts else resources).get(name)
-    return total
+    return total or None  # none now, because no machine has signed on, is not none ever

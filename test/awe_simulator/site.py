@@ -9,6 +9,7 @@ from execution_engine.backends.awe import keeper, worker_program
 from execution_engine.backends.local import processes
 from test.awe_simulator.model import Version
 from test.awe_simulator.server import simulate
+from test.awe_simulator.state import PUBLIC
 from test.awe_simulator.worker import AweWorker
 
 COMMAND = "ee-runner"
@@ -43,6 +44,16 @@ class AweSite:
         path = os.pathsep.join([str(self.bin), str(Path(sys.executable).parent), "/usr/bin", "/bin"])
         self.workers.append(AweWorker(self.state, self.folder / "work", path, group=group, cores=cores, **speed))
         return self.workers[-1]
+
+    def post(self, document: dict[str, Any]) -> str:
+        """A job of somebody; its id."""
+        return self.state.submit(document, PUBLIC).id
+
+    def post_again(self, job_id: str) -> str:
+        """The same document once more, as from a proxy that repeats requests; the second job's id."""
+        job = self.state.jobs[job_id]
+        environment = job.command["environ"] | {"private": job.private}
+        return self.post({"info": job.info, "tasks": [{"cmd": job.command | {"environ": environment}}]})
 
     def tags(self) -> list[str]:
         """Of all jobs that were ever submitted."""

@@ -49,16 +49,6 @@ class AweSystem(System):
         """What somebody beside the engine wants of AWE."""
         assert requests.request(method, self.site.server.url + path, timeout=5).json()["error"] is None
 
-    def post(self, document: dict[str, Any]) -> str:
-        """A job of somebody; its id."""
-        return self.site.state.submit(document, "public").id
-
-    def post_again(self, job_id: str) -> str:
-        """The same document once more, as from a proxy that repeats requests; the second job's id."""
-        job = self.site.state.jobs[job_id]
-        environment = job.command["environ"] | {"private": job.private}
-        return self.post({"info": job.info, "tasks": [{"cmd": job.command | {"environ": environment}}]})
-
     def with_signs(self, name: str) -> "AweSystem":
         """Jobs of client groups that the settings do not name go to AWE's group of that name, which needs a worker."""
         return type(self)(self.folder, name, self.site)

@@ -117,7 +117,7 @@ def test_of_two_jobs_of_a_tag_the_older_is_adopted_and_the_other_ended(system: A
         busy(system, backend)
     job = system.submission()
     [oldest] = submit(backend, job)
-    extra = system.post_again(oldest)
+    extra = system.site.post_again(oldest)
     if begun:
         system.site.add_worker("kbase")
         until(lambda: len(system.runs(job)) == 2)
@@ -146,7 +146,9 @@ def test_lists_are_longer_than_a_page(system: AweSystem) -> None:
 def test_jobs_of_others_stand_in_line_too_and_are_left_alone(system: AweSystem) -> None:
     backend = system.backend()
     running = busy(system, backend)
-    foreign = system.post({"info": {"clientgroups": "kbase", "pipeline": "MG-RAST"}, "tasks": [{"cmd": {"name": "x"}}]})
+    foreign = system.site.post(
+        {"info": {"clientgroups": "kbase", "pipeline": "MG-RAST"}, "tasks": [{"cmd": {"name": "x"}}]}
+    )
     [ours] = submit(backend, system.submission())
     assert [(entry.backend_id, entry.position) for entry in backend.queue()] == [(ours, 2), (running, None)]
     assert foreign not in [entry.backend_id for entry in backend.queue()]
@@ -198,16 +200,25 @@ def test_a_waiting_job_that_somebody_suspends_is_held_and_goes_on_when_resumed(s
     assert backend.poll([waiting])[waiting].state is WAITING
 
 
+def test_a_runner_that_is_killed_takes_its_app_along(system: AweSystem) -> None:
+    backend = system.backend()
+    job = system.submission()
+    system.tell(job, "app")
+    [running] = submit(backend, job)
+    [run] = until(partial(system.runs, job))
+    os.kill(run["pids"][0], signal.SIGKILL)
+    assert until_state(backend, running, GONE).exit_code == 137
+    assert alive(run["pids"]) == []
+
+
 def test_a_running_job_that_somebody_suspends_is_gone_with_all_its_processes(system: AweSystem) -> None:
     backend = system.backend()
     job = system.submission()
     system.tell(job, "app")
-    system.tell(job, "stubborn")
     [running] = submit(backend, job)
     [run] = until(partial(system.runs, job))
-    os.kill(run["pids"][1], signal.SIGKILL)  # the rest would take the keeper's whole grace
-    os.kill(run["pids"][0], signal.SIGKILL)
-    assert until_state(backend, running, GONE).exit_code == 137
+    system.ask("PUT", f"/job/{running}?suspend")
+    assert until_state(backend, running, GONE).reason == "runner_stopped"
     assert alive(run["pids"]) == []
 
 
