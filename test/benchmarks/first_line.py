@@ -1,4 +1,4 @@
-"""From run_job to the first line of the app's output that can be read, on a whole engine with nothing else to do."""
+"""From run_job until the job runs, and until the first line of the app's output can be read, on an idle engine."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seed import METHOD
 from servers import register_apps, wait_until
@@ -36,15 +36,22 @@ class Client:
         return answer["result"][0]
 
 
-def measure(folder: Path, count: int) -> list[float]:
-    """Seconds from the call to the line, for ``count`` jobs one after the other; the first, cold one is left out."""
+class Beginning(NamedTuple):
+    """Seconds until the job was recorded as running, and until its first line could be read."""
+
+    running: float
+    line: float
+
+
+def measure(folder: Path, count: int) -> list[Beginning]:
+    """How ``count`` jobs began, one after the other; the first, cold one is left out."""
     with _engine(folder) as port:
         register_apps(json.loads((folder / "endpoints.json").read_text())["mongo"], folder)
         client = Client(port, json.loads((folder / "tokens.json").read_text())["alice"])
         return [_time_one(client) for _ in range(count + 1)][1:]
 
 
-def _time_one(client: Client) -> float:
+def _time_one(client: Client) -> Beginning:
     begun = time.perf_counter()
     job_id = client.call("run_job", {"method": METHOD, "params": []})
     while not client.call("get_logs", {"job_id": job_id})["lines"]:
@@ -54,8 +61,13 @@ def _time_one(client: Client) -> float:
             )
         time.sleep(_PAUSE_SECONDS)
     seconds = time.perf_counter() - begun
-    wait_until(lambda: "finished" in client.call("check_job", {"job_id": job_id, "fields": ["finished"]}), "its end")
-    return seconds
+    times: dict[str, int] = wait_until(lambda: _times_of_ended(client, job_id), "its end")
+    return Beginning((times["running"] - times["created"]) / 1000, seconds)
+
+
+def _times_of_ended(client: Client, job_id: str) -> Any:
+    times = client.call("check_job", {"job_id": job_id, "fields": ["created", "running", "finished"]})
+    return times if "finished" in times else None
 
 
 @contextmanager

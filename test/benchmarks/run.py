@@ -36,9 +36,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ee-bench-") as folder:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start", flush=True)
         cells = measure(Path(folder, "engine"), rounds, seconds, options.only)
-        first_lines = first_line.measure(Path(folder, "up"), jobs)
+        beginnings = first_line.measure(Path(folder, "up"), jobs)
     print(f"\n{table(cells, COUNTS)}\n")
-    found = verdicts(cells, workload.MOST_CLIENTS, first_lines)
+    found = verdicts(cells, workload.MOST_CLIENTS, beginnings)
     print("\n".join(text for _, text in found))
     most_cpu = max(cell.client_cpu for cell in cells.values())
     print(f"\nThe clients needed at most {most_cpu:.0%} of a core in each of their processes.")
