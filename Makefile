@@ -44,6 +44,7 @@ check: $(VENV)/installed-dev ## style, types, import directions
 
 bench: $(VENV)/installed-dev ## how fast it is, beside what the machine can do
 	@$(BIN)/python test/benchmarks/run.py
+	@$(BIN)/python test/benchmarks/throughput.py
 
 docs: $(VENV)/installed-dev ## make the generated pages of docs/reference anew
 	@$(BIN)/python docs/generate.py

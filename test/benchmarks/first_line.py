@@ -1,39 +1,16 @@
 """From run_job until the job runs, and until the first line of the app's output can be read, on an idle engine."""
 
-import http.client
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seed import METHOD
 from servers import register_apps, wait_until
+from whole_engine import Client, engine
 
 _PAUSE_SECONDS = 0.005
 _PATIENCE_SECONDS = 30
-
-
-class Client:
-    """Calls of one user on one connection."""
-
-    def __init__(self, port: int, token: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        self._headers = {"Authorization": token, "Content-Type": "application/json"}
-
-    def call(self, method: str, params: Any) -> Any:
-        body = {"version": "1.1", "id": "1", "method": f"ExecutionEngine.{method}", "params": [params]}
-        self._connection.request("POST", "/services/ee", json.dumps(body), self._headers)
-        answer = json.loads(self._connection.getresponse().read())
-        if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
-        return answer["result"][0]
 
 
 class Beginning(NamedTuple):
@@ -45,7 +22,7 @@ class Beginning(NamedTuple):
 
 def measure(folder: Path, count: int) -> list[Beginning]:
     """How ``count`` jobs began, one after the other; the first, cold one is left out."""
-    with _engine(folder) as port:
+    with engine(folder) as port:
         register_apps(json.loads((folder / "endpoints.json").read_text())["mongo"], folder)
         client = Client(port, json.loads((folder / "tokens.json").read_text())["alice"])
         return [_time_one(client) for _ in range(count + 1)][1:]
@@ -68,24 +45,3 @@ def _time_one(client: Client) -> Beginning:
 def _times_of_ended(client: Client, job_id: str) -> Any:
     times = client.call("check_job", {"job_id": job_id, "fields": ["created", "running", "finished"]})
     return times if "finished" in times else None
-
-
-@contextmanager
-def _engine(folder: Path) -> Iterator[int]:
-    """`execution-engine up` on ``folder``; its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "execution_engine.cli.main", "up", "--data", str(folder), "--port", str(port)]
-    environment = {name: value for name, value in os.environ.items() if name != "KB_DEPLOYMENT_CONFIG"}
-    with (folder.parent / "up.log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-    try:
-        wait_until(lambda: (folder / "endpoints.json").exists() or process.poll() is not None, "the engine")
-        if process.poll() is not None:
-            raise RuntimeError(f"the engine did not start:\n{(folder.parent / 'up.log').read_text()}")
-        yield port
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)

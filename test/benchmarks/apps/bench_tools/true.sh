@@ -1,0 +1,2 @@
+# Leaves an empty result.
+printf '{"version":"1.1","result":[]}' >output.json
