@@ -109,6 +109,8 @@ TABLE: dict[str, Row] = {
     "heartbeat": _row(_RUNNER),
     "finish_job": _row(_RUNNER, Subject.FRESH),
     "get_queue": _row("yyyyyyy ? yy uuu"),
+    "get_resources": _row("yyyyyyy ? yy uuu"),
+    "get_usage": _row("yyyyyyy ? yy uuu"),
     "set_backend_state": _row("nnnnnnn ? ny uuu"),
     "set_route": _row("nnnnnnn ? ny uuu"),
     "remove_route": _row("nnnnnnn ? ny uuu"),

@@ -13,6 +13,7 @@ from execution_engine.jobs.holds import closed_group
 from execution_engine.jobs.identity import Admin, User
 from execution_engine.jobs.queue.look import Queue
 from execution_engine.jobs.queue.places import Place, next_place, place_here, place_inside
+from execution_engine.jobs.usage import people_of
 from execution_engine.store.database import Document
 
 MOST_SHOWN = 20
@@ -45,7 +46,7 @@ def find_queue(engine: Engine, user: User, client_group: str | None) -> GroupQue
     """
     group = require_group(engine, client_group)
     queue = engine.queues.read(group)
-    people = _people(queue)
+    people = people_of(queue)
     return GroupQueue(
         client_group=group,
         waiting=queue.ready + sum(queue.held.values()),
@@ -84,21 +85,3 @@ def _mine(engine: Engine, group: str, queue: Queue, user: str) -> list[tuple[Obj
         for job_id, n in islice(here.items(), MOST_SHOWN - len(found))
     ]
     return [(job_id, place) for job_id, place in found if place]
-
-
-def _people(queue: Queue) -> list[Document]:
-    """Everybody's numbers, the largest first."""
-    inside: dict[str, int] = {}
-    for it in queue.inside:
-        inside[it.user] = inside.get(it.user, 0) + 1
-    people = [
-        {
-            "user": user,
-            "waiting": queue.standing(user).waiting,
-            "held": queue.held.get(user, 0),
-            "inside": inside.get(user, 0),
-            "running": queue.running.get(user, 0),
-        }
-        for user in queue.standings.keys() | queue.held.keys() | queue.in_flight.keys()
-    ]
-    return sorted(people, key=lambda it: (-int(it["waiting"]) - int(it["held"]), str(it["user"])))
