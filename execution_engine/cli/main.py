@@ -14,6 +14,8 @@ from execution_engine.cli.exit_codes import Exit, help_text
 from execution_engine.cli.jobs import jobs, show
 from execution_engine.cli.limits import limits, remove_limit, set_limit
 from execution_engine.cli.logs import logs
+from execution_engine.cli.queue import queue
+from execution_engine.cli.resources import drain, resources, resume, usage
 from execution_engine.cli.routes import remove_route, routes, set_route
 from execution_engine.cli.screen import complain
 from execution_engine.cli.serve import serve
@@ -51,6 +53,11 @@ for command in (
     limits,
     set_limit,
     remove_limit,
+    queue,
+    resources,
+    usage,
+    drain,
+    resume,
     audit,
     status,
     serve,

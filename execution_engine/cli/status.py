@@ -24,12 +24,15 @@ def status(connection: Connection, *, as_json: bool) -> None:
         print_json(answer)
         return
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row(Text(engine.url, style="bold"), _state(answer["state"]), f"version {answer['version']}")
+    table.add_row(Text(engine.url, style="bold"), state_text(answer["state"]), f"version {answer['version']}")
     for name, dependency in sorted(answer["dependencies"].items()):
         state, since = dependency["state"], local_time(dependency.get("since"))
-        table.add_row(harmless(name), _state(state), Text(harmless(dependency["message"])), since and f"since {since}")
+        table.add_row(
+            harmless(name), state_text(state), Text(harmless(dependency["message"])), since and f"since {since}"
+        )
     console().print(table)
 
 
-def _state(state: str) -> Text:
+def state_text(state: str) -> Text:
+    """A state in its colour."""
     return Text(harmless(state), style=STYLES.get(state, ""))

@@ -78,6 +78,7 @@ def _facts(record: Mapping[str, Any]) -> Iterable[tuple[str, str | Text]]:
     yield "Version", record.get("service_ver", "")
     yield "Status", status_text(record["status"])
     yield "", what_of(record) if not cause else ""
+    yield "Queue", describe_place(record["queue"]) if "queue" in record else ""
     yield "Asked to stop", f"by {cancel['by']}, {local_time(cancel['at'])} {cancel.get('reason', '')}" if cancel else ""
     yield "Cause", f"{cause['message']} ({cause['code']})" if cause else ""
     yield "Advice", cause.get("advice", "")
@@ -98,6 +99,28 @@ def _facts(record: Mapping[str, Any]) -> Iterable[tuple[str, str | Text]]:
     yield "Retry of", record.get("retry_of", "")
     yield "Retries", ", ".join(record.get("retries", []))
     yield "Reports", ", ".join(record.get("reports", []))
+
+
+def describe_place(place: Mapping[str, Any]) -> str:
+    """Where a job stands in its queue, and when it may start."""
+    ahead = [f"{place['inside_ahead']:,} of them inside the backend"] if place["inside_ahead"] else []
+    ahead += [f"{place['own_ahead']:,} of your own" if place["own_ahead"] else ""]
+    others = place["users_ahead"]
+    ahead += [f"jobs of {others:,} other {'user' if others == 1 else 'users'}" if others else ""]
+    said = ", ".join(filter(None, ahead))
+    position = f"position {place['position']:,}" + (f" (ahead: {said})" if said else "")
+    return f"{position}; {describe_forecast(place)}"
+
+
+def describe_forecast(place: Mapping[str, Any]) -> str:
+    """When a job may start, or why nobody can tell."""
+    told = place.get("forecast")
+    if told is None:
+        return str(place["no_forecast"]).rstrip(".")
+    early, late = local_time(told["earliest"]), local_time(told["latest"])
+    day, _, clock = late.partition(" ")
+    late = clock if early.startswith(day) else late
+    return f"starts about {local_time(told['median'])} (four of five between {early} and {late})"
 
 
 def _took(record: Mapping[str, Any]) -> str:

@@ -81,7 +81,7 @@ class Engine:
     @cached_property
     def queues(self) -> QueueReader:
         """Tells what waits in client groups."""
-        return QueueReader(QueueStore(self.database), self.jobs, self.backends, self.limits, self.slots)
+        return QueueReader(QueueStore(self.database), self.jobs, self.backends, self.limit_reader)
 
     @cached_property
     def routing(self) -> RoutingReader:

@@ -142,7 +142,7 @@ def test_nothing_is_promised_while_no_backend_takes_jobs(engine: Engine) -> None
     set_backend_state(engine, ROOT, "local", "draining", "new disks")
     place = place_of(engine, job_id)
     assert place is not None
-    assert place.forecast == "No backend of the client group takes jobs now."
+    assert place.forecast == "No backend takes such jobs now."
 
 
 def test_what_people_see_of_a_queue(engine: Engine) -> None:

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from bson import ObjectId
 
 from execution_engine.core.clock import now
-from execution_engine.jobs.limits import Limits
+from execution_engine.jobs.limit_reader import LimitReader
 from execution_engine.jobs.queue.flight import Flight, Inside, flight_of
 from execution_engine.jobs.queue.looks import Looks
 from execution_engine.jobs.queue.notes import Note, notes_of
 from execution_engine.jobs.queue.order import Standing
 from execution_engine.store.backends import BackendStore
 from execution_engine.store.jobs import JobStore
-from execution_engine.store.limits import LimitStore
 from execution_engine.store.queues import QueueStore
-from execution_engine.store.slots import SlotStore
 
 MOST_OWN = 10_000
 """A job behind so many others of its own user is shown without a place."""
@@ -57,14 +55,11 @@ class Queue:
 class QueueReader:
     """Reads queues, for all who ask in this process."""
 
-    def __init__(
-        self, queues: QueueStore, jobs: JobStore, backends: BackendStore, limits: LimitStore, slots: SlotStore
-    ) -> None:
+    def __init__(self, queues: QueueStore, jobs: JobStore, backends: BackendStore, limits: LimitReader) -> None:
         self.store = queues
         self._jobs = jobs
         self._backends = backends
         self._limits = limits
-        self._slots = slots
         self._flights: Looks[None, Flight] = Looks(1)
         self._groups: Looks[str, Queue] = Looks(1_000)
         self._own: Looks[tuple[str, str], dict[ObjectId, int]] = Looks(50)
@@ -111,15 +106,14 @@ class QueueReader:
 
     def _held(self, group: str, waiting: Mapping[str, int]) -> dict[str, int]:
         """How many of each user's jobs may have no turn now. What holds a whole group changes no order in it."""
-        limits = Limits(self._limits.all())
+        limits = self._limits.read()
         bounds = {
             user: [it for it in limits.running(user, group) if it.target.user or it.target.each_user]
             for user in waiting
         }
-        counters = {bound.counter for of_user in bounds.values() for bound in of_user}
-        used = self._slots.in_use(counters) if counters else {}
+        used = self._limits.in_use() if any(bounds.values()) else Counter()
         held = {}
         for user, n in waiting.items():
-            room = min((max(0, it.most - used.get(it.counter, 0)) for it in bounds[user]), default=n)
+            room = min((max(0, it.most - used[it.counter]) for it in bounds[user]), default=n)
             held[user] = max(0, n - room)
         return held

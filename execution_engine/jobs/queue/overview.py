@@ -77,11 +77,12 @@ def require_group(engine: Engine, client_group: str | None) -> str:
 
 
 def _mine(engine: Engine, group: str, queue: Queue, user: str) -> list[tuple[ObjectId, Place]]:
+    backends = engine.settings.client_groups[group].backends
     inside = [it.job_id for it in queue.inside if it.user == user][:MOST_SHOWN]
-    found = [(job_id, place_inside(engine, group, queue, job_id)) for job_id in inside]
+    found = [(job_id, place_inside(queue, job_id)) for job_id in inside]
     here = engine.queues.own(group, user) if user in queue.standings or user in queue.held else {}
     found += [
-        (job_id, place_here(engine, group, queue, user, n))
+        (job_id, place_here(engine, queue, user, n, backends))
         for job_id, n in islice(here.items(), MOST_SHOWN - len(found))
     ]
     return [(job_id, place) for job_id, place in found if place]

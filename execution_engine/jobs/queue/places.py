@@ -50,21 +50,23 @@ def find_places(engine: Engine, jobs: Iterable[Document]) -> dict[ObjectId, Plac
 def next_place(engine: Engine, group: str, user: str) -> Place:
     """Where a job of the user would stand that is submitted now."""
     queue = engine.queues.read(group)
-    return place_here(engine, group, queue, user, queue.standing(user).waiting + queue.held.get(user, 0) + 1)
+    n = queue.standing(user).waiting + queue.held.get(user, 0) + 1
+    return place_here(engine, queue, user, n, engine.settings.client_groups[group].backends)
 
 
 def _place(engine: Engine, job: Document) -> Place | None:
     group, user = job["client_group"], job["user"]
     queue = engine.queues.read(group)
     if job["claimed"]:
-        return place_inside(engine, group, queue, job["_id"])
+        return place_inside(queue, job["_id"])
     n = engine.queues.own(group, user).get(job["_id"])
     if n is None and job["created"] > queue.at - _LOOK_AGE:
-        return next_place(engine, group, user)  # it came after one of the looks
-    return place_here(engine, group, queue, user, n) if n else None
+        n = queue.standing(user).waiting + queue.held.get(user, 0) + 1  # it came after one of the looks
+    backends = engine.routing.read().backends(group, user, job["method"])
+    return place_here(engine, queue, user, n, backends) if n else None
 
 
-def place_inside(engine: Engine, group: str, queue: Queue, job_id: ObjectId) -> Place | None:
+def place_inside(queue: Queue, job_id: ObjectId) -> Place | None:
     """Of a job that waits inside a backend; None if the look did not find it there."""
     found = next((it for it in queue.inside if it.job_id == job_id), None)
     if found is None:
@@ -78,33 +80,27 @@ def place_inside(engine: Engine, group: str, queue: Queue, job_id: ObjectId) -> 
     own = ahead.count(found.user)
     users = len(set(ahead) - {found.user})
     position = len(ahead) + 1
-    return Place(position, len(ahead), users, own, _when(engine, group, queue, position, backends=[found.backend]))
+    return Place(position, len(ahead), users, own, _when(queue, position))
 
 
-def place_here(engine: Engine, group: str, queue: Queue, user: str, n: int) -> Place:
-    """Of a user's ``n``-th job (from 1) that waits to be handed out."""
+def place_here(engine: Engine, queue: Queue, user: str, n: int, backends: Sequence[str]) -> Place:
+    """Of a user's ``n``-th job (from 1) that waits to be handed out to one of the backends."""
     standing = queue.standing(user)
     ahead = jobs_ahead({**queue.standings, user: standing}, user, n)
     inside = [it.user for it in queue.inside]
     position = len(inside) + sum(ahead.values()) + 1
     users = len((set(inside) | ahead.keys()) - {user})
     own = ahead.get(user, 0) + inside.count(user)
-    return Place(position, len(inside), users, own, _when(engine, group, queue, position, held=n > standing.waiting))
+    if n > standing.waiting and queue.held.get(user):
+        when: Forecast | str = "A limit holds it; when it has room depends on the jobs that count against the limit."
+    elif closed_group(backends, engine.outlook.read()):
+        when = "No backend takes such jobs now."
+    else:
+        when = _when(queue, position)
+    return Place(position, len(inside), users, own, when)
 
 
-def _when(
-    engine: Engine,
-    group: str,
-    queue: Queue,
-    position: int,
-    *,
-    backends: Sequence[str] | None = None,
-    held: bool = False,
-) -> Forecast | str:
-    if held and queue.held:
-        return "A limit holds it; when it has room depends on the jobs that count against the limit."
-    if backends is None and closed_group(engine.settings.client_groups[group].backends, engine.outlook.read()):
-        return "No backend of the client group takes jobs now."
+def _when(queue: Queue, position: int) -> Forecast | str:
     at = now()
     told = forecast(position, (note.wait(at) for note in queue.notes))
     return told if isinstance(told, Forecast) else told.message
