@@ -26,6 +26,7 @@ from execution_engine.store.schema import prepare
 
 sys.path.insert(0, str(Path(__file__).parent / "clusters"))
 
+from condor_pool import condor_pool  # noqa: F401  a fixture
 from slurm_cluster import slurm_cluster  # noqa: F401  a fixture
 
 START_SECONDS = 90

@@ -25,8 +25,18 @@ def _slurm() -> type[Backend]:
     return SlurmBackend
 
 
+def _condor() -> type[Backend]:
+    try:
+        from execution_engine.backends.condor import CondorBackend  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "A backend of the kind condor needs HTCondor's Python library: pip install 'execution-engine[condor]'."
+        ) from error
+    return CondorBackend
+
+
 # A kind is imported when a section names it: some need libraries that others can do without.
-KINDS: dict[str, Callable[[], type[Backend]]] = {"awe": _awe, "local": _local, "slurm": _slurm}
+KINDS: dict[str, Callable[[], type[Backend]]] = {"awe": _awe, "condor": _condor, "local": _local, "slurm": _slurm}
 
 
 def build_backends(settings: Settings) -> dict[str, Backend]:

@@ -15,12 +15,22 @@ from execution_engine.core.errors import BackendUnavailable
 
 WAITING, RUNNING, GONE = SightingState.WAITING, SightingState.RUNNING, SightingState.GONE
 Make = Callable[[pytest.FixtureRequest, Path], System]
+
+
+def _condor(request: pytest.FixtureRequest, folder: Path) -> System:
+    pytest.importorskip("htcondor2", reason="HTCondor's Python library is missing: make .venv/installed-dev")
+    from condor_system import CondorSystem  # noqa: PLC0415
+
+    return CondorSystem(folder, request.getfixturevalue("condor_pool"))
+
+
 SYSTEMS: dict[str, Make] = {
     "local": lambda _, folder: LocalSystem(folder),
     "awe-0.9.26": lambda _, folder: OldAweSystem(folder),
     "awe-0.9.68": lambda _, folder: LastAweSystem(folder),
     "slurm-commands": lambda request, folder: SlurmByCommands(folder, request.getfixturevalue("slurm_cluster")),
     "slurm-rest": lambda request, folder: SlurmByRest(folder, request.getfixturevalue("slurm_cluster")),
+    "condor": _condor,
 }
 HOSTILE = 'it\'s "a" `name`; $(touch bad) $HOME @me %s \\ é 漢 \t and\na new line'
 
@@ -157,6 +167,7 @@ def test_resources_and_queue_show_what_is_taken_and_in_which_order_the_rest_will
     [running] = submit(backend, system.submission(cpus=system.cpus - 1, memory_mb=600, client_group="bigmem"))
     until_state(backend, running, RUNNING)
     first, second = submit(backend, system.submission(cpus=2), system.submission(cpus=2))
+    until(lambda: backend.resources().cpus_used)  # what machines say of themselves may be some seconds old
     resources = backend.resources()
     assert (resources.cpus_total, resources.memory_mb_total) == (system.cpus, system.memory_mb)
     assert resources.cpus_used == (system.cpus - 1 if system.packs else system.cpus)
