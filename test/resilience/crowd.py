@@ -82,7 +82,8 @@ class Crowd:
 
     def starts(self, job_id: str) -> list[str]:
         """The tags of the attempts in which the app began."""
-        return (self.traces / job_id).read_text().splitlines()
+        lines = (self.traces / job_id).read_text().splitlines()
+        return [line.removeprefix("begin ") for line in lines if line.startswith("begin ")]
 
 
 def check_history(job: Any) -> None:

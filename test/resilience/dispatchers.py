@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,10 +17,13 @@ REAL = ["-m", "execution_engine.dispatch"]
 CRASHING = str(Path(__file__).parent / "crashing_dispatcher.py")
 
 
-def start_dispatcher(engine: Stack, arguments: Sequence[str] = REAL) -> subprocess.Popen[bytes]:
-    """One more on the engine's database and spool."""
+def start_dispatcher(
+    engine: Stack, arguments: Sequence[str] = REAL, variables: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """One more on the engine's database and spool; ``variables`` of its environment."""
     sources = str(Path(execution_engine.__path__[0]).parent)
-    environment = {**os.environ, "KB_DEPLOYMENT_CONFIG": str(engine.data / "deploy.cfg"), "PYTHONPATH": sources}
+    environment = {**os.environ, "KB_DEPLOYMENT_CONFIG": str(engine.data / "deploy.cfg"), **(variables or {})}
+    environment["PYTHONPATH"] = os.pathsep.join([environment.get("PYTHONPATH", ""), sources]).lstrip(os.pathsep)
     with (engine.data / "logs" / "further-dispatchers.log").open("ab") as log:
         return subprocess.Popen([sys.executable, *arguments], env=environment, stdout=log, stderr=log)
 

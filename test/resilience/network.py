@@ -1,14 +1,16 @@
-"""The network between runners and the engine: a TCP proxy that can be broken in several ways."""
+"""The network between two parts: a TCP proxy that can be broken in several ways."""
 
 import asyncio
 import random
 import threading
+from pathlib import Path
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from test.conftest import Stack, free_port
+from test.conftest import free_port
 
+SLOW_SECONDS = 0.1
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
 
@@ -20,14 +22,15 @@ class Weather(StrEnum):
     SILENT = "everything is swallowed"
     CUTTING = "each answer breaks off somewhere"
     MUTE = "requests arrive and are carried out, answers are lost"
+    SLOW = "every answer takes its time"
 
 
 class Network:
-    """Forwards ``port`` of this machine to ``target``; counts in ``harmed`` what each weather has spoilt."""
+    """Forwards ``port`` of this machine to ``target``, a port or a Unix socket; counts in ``harmed`` what each weather has spoilt."""
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.target = 0
+        self.target: int | Path = 0
         self.harmed = dict.fromkeys(Weather, 0)
         self._weather = Weather.FAIR
         self._open: set[Writer] = set()
@@ -47,9 +50,9 @@ class Network:
             thread.join()
             self._loop.close()
 
-    def lead_to(self, engine: Stack) -> None:
+    def lead_to(self, target: int | Path) -> None:
         """The other end, which need not be there yet."""
-        self.target = engine.port
+        self.target = target
 
     def change(self, weather: Weather) -> None:
         """From now on. What hung or was open before breaks."""
@@ -82,7 +85,7 @@ class Network:
 
     async def _serve(self, reader: Reader, writer: Writer) -> None:
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            far_reader, far_writer = await self._far_end()
         except OSError:
             writer.transport.abort()
             return
@@ -96,6 +99,11 @@ class Network:
             self._open -= pair
             for end in pair:
                 end.transport.abort()
+
+    async def _far_end(self) -> tuple[Reader, Writer]:
+        if isinstance(self.target, Path):
+            return await asyncio.open_unix_connection(self.target)
+        return await asyncio.open_connection("127.0.0.1", self.target)
 
     async def _requests(self, reader: Reader, far: Writer) -> None:
         while data := await reader.read(1 << 16):
@@ -115,6 +123,9 @@ class Network:
                     writer.close()
                     await writer.wait_closed()
                 break
+            if self._weather == Weather.SLOW:
+                self.harmed[Weather.SLOW] += 1
+                await asyncio.sleep(SLOW_SECONDS)
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError

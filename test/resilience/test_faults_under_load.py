@@ -52,7 +52,7 @@ def test_the_network_between_runners_and_engine_breaks(make_engine: MakeEngine) 
 
     with network.running():
         engine = make_engine(worker_url=f"http://127.0.0.1:{network.port}/services/ee")
-        network.lead_to(engine)
+        network.lead_to(engine.port)
         crowd = Crowd(engine)
         network.change(Weather.MUTE)
         crowd.submit()

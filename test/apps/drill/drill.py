@@ -1,10 +1,11 @@
 """What tests need of a job: lines that can be counted, a start that leaves a trace, ends of every kind.
 
 Each app takes one object. Where that names a ``gate``, the job goes on until a file of this name exists; where it
-names ``traces``, every start of the job appends a line to the job's own file in this folder.
+names ``traces``, every start and end of the job appends a line to the job's own file in this folder.
 """
 # ruff: noqa: PTH104, PTH110, PTH118, PTH123, T201 fifty of these start at once, and pathlib takes as long to import as all the rest
 
+import fcntl
 import json
 import os
 import signal
@@ -79,10 +80,19 @@ def wait_for(gate: str | None) -> None:
         time.sleep(TICK_SECONDS)
 
 
-def leave_trace(folder: str) -> None:
+def open_trace(folder: str) -> int:
+    """The job's own file, locked as long as this process lives; says so if another attempt lives, too."""
     file = os.open(os.path.join(folder, os.environ["EE_JOB_ID"]), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    os.write(file, f"{os.environ['EE_ATTEMPT_TAG']}\n".encode())
-    os.close(file)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        trace(file, "overlap")
+    trace(file, "begin")
+    return file
+
+
+def trace(file: int, word: str) -> None:
+    os.write(file, f"{word} {os.environ['EE_ATTEMPT_TAG']}\n".encode())
 
 
 def leave(**said: object) -> None:
@@ -94,6 +104,7 @@ def leave(**said: object) -> None:
 if __name__ == "__main__":
     with open("input.json") as file:
         given = (json.load(file)["params"] or [{}])[0]
-    if "traces" in given:
-        leave_trace(given["traces"])
+    traces = open_trace(given["traces"]) if "traces" in given else None
     leave(result=[globals()[sys.argv[1]](given)])
+    if traces is not None:
+        trace(traces, "end")

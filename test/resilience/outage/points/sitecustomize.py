@@ -1,0 +1,167 @@
+"""Fault points: a process of the engine dies, as by SIGKILL, at one step of its work.
+
+Python loads this module at its start where this folder is on PYTHONPATH, which only the tests of outages see to: there
+is nothing of it in the engine. The environment variable EE_FAULT_POINTS names a folder; a file ``POINT.N`` in it arms
+the point once, and whoever reaches the point first takes the file and dies. The points:
+
+``dispatcher-EVENT-before``, ``dispatcher-EVENT-after``
+    around a write of transitions of this event (``core.transitions``), which is not committed yet;
+``dispatcher-submit-before-BACKEND``, ``…-half-…``, ``…-after-…``
+    before a backend is handed jobs; when it has half of them; before its answer is recorded;
+``dispatcher-cancel-before-BACKEND``, ``dispatcher-cancel-after-BACKEND``
+    around an order to cancel;
+``dispatcher-ids``
+    before the ids of a backend's answer are noted;
+``web-EVENT-before``, ``web-EVENT-after``
+    around a transition that a call brings about: started, completed, cancel_requested, terminated …;
+``web-lines-before``, ``web-lines-after``, ``web-output-after``
+    around the storing of log lines; when an output is stored and the end is not;
+``runner-EVENT-after``, ``runner-lines-after``
+    the runner that made the call is killed instead, before it has the answer.
+"""
+
+import importlib.abc
+import importlib.machinery
+import os
+import signal
+import sys
+
+FOLDER = os.environ.get("EE_FAULT_POINTS")
+
+
+def is_armed(point):
+    for name in os.listdir(FOLDER):
+        if name.rpartition(".")[0] == point:
+            try:
+                os.unlink(os.path.join(FOLDER, name))
+            except FileNotFoundError:
+                continue
+            return True
+    return False
+
+
+def die_at(point):
+    if is_armed(point):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_runner_at(point, job_id, attempt):
+    if not is_armed(point):
+        return
+    mark = f"EE_ATTEMPT_TAG=ee.{job_id}.{attempt}\0".encode()
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as line, open(f"/proc/{pid}/environ", "rb") as environment:
+                command = line.read()
+                if b"--ticket-file" in command and b"ee-wrapper" not in command and mark in environment.read():
+                    os.kill(int(pid), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def around(owner, name, before=lambda *_: None, after=lambda *_: None):
+    original = getattr(owner, name)
+
+    def wrapped(*arguments, **named):
+        before(*arguments)
+        answer = original(*arguments, **named)
+        after(*arguments)
+        return answer
+
+    setattr(owner, name, wrapped)
+
+
+def in_jobs(module):
+    def when(moment):
+        def applied(_store, job_id, transition, *_):
+            die_at(f"web-{transition.event}-{moment}")
+            if moment == "after":
+                kill_runner_at(f"runner-{transition.event}-after", job_id, transition.attempt)
+
+        return applied
+
+    def when_many(moment):
+        def applied(_store, transitions, *_):
+            for event in sorted({transition.event for _, transition in transitions}):
+                die_at(f"dispatcher-{event}-{moment}")
+
+        return applied
+
+    store = module.JobStore
+    around(store, "apply", when("before"), when("after"))
+    around(store, "apply_many", when_many("before"), when_many("after"))
+    around(store, "note_backend_id", lambda *_: die_at("dispatcher-ids"))
+
+
+def in_logs(module):
+    def added(_store, job_id, attempt, *_):
+        die_at("web-lines-after")
+        kill_runner_at("runner-lines-after", job_id, attempt)
+
+    around(module.LogStore, "add", lambda *_: die_at("web-lines-before"), added)
+
+
+def in_payloads(module):
+    around(module.PayloadStore, "put_output", after=lambda *_: die_at("web-output-after"))
+
+
+def in_kinds(module):
+    build = module.build_backends
+
+    def built(settings):
+        backends = build(settings)
+        for name, backend in backends.items():
+            points_of(name, backend)
+        return backends
+
+    module.build_backends = built
+
+
+def points_of(name, backend):
+    submit = backend.submit
+
+    def submit_with_points(jobs):
+        die_at(f"dispatcher-submit-before-{name}")
+        if is_armed(f"dispatcher-submit-half-{name}"):
+            submit(jobs[: (len(jobs) + 1) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = submit(jobs)
+        die_at(f"dispatcher-submit-after-{name}")
+        return answer
+
+    backend.submit = submit_with_points
+    around(
+        backend,
+        "cancel",
+        lambda *_: die_at(f"dispatcher-cancel-before-{name}"),
+        lambda *_: die_at(f"dispatcher-cancel-after-{name}"),
+    )
+
+
+PLACES = {
+    "execution_engine.store.jobs": in_jobs,
+    "execution_engine.store.logs": in_logs,
+    "execution_engine.store.payloads": in_payloads,
+    "execution_engine.backends.kinds": in_kinds,
+}
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Sets the points of a module when it has been imported."""
+
+    def find_spec(self, name, path, target=None):
+        if name not in PLACES:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        execute = spec.loader.exec_module
+
+        def execute_and_set(module):
+            execute(module)
+            PLACES[name](module)
+
+        spec.loader.exec_module = execute_and_set
+        return spec
+
+
+if FOLDER:
+    sys.meta_path.insert(0, Finder())
