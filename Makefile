@@ -16,8 +16,9 @@ TESTS ?= test
 ARGS ?=
 # How many tests run at the same time: more than there are cores, because most of a test is waiting
 JOBS ?= $(shell echo $$(( $$(nproc) + 1 )))
-# Requests of the nightly profile
+# Requests, and jobs in the outage test, of the nightly profile
 HOSTILE ?= 100000
+FATES ?= 2000
 # The rules of the engine; what is below a bar here is not done. Only a run of everything can reach it.
 COVERED := core jobs store rpc
 COVERAGE := $(if $(filter test,$(TESTS)),$(COVERED:%=--cov=execution_engine/%) --cov-branch --cov-report=term:skip-covered --cov-fail-under=95)
@@ -33,8 +34,9 @@ run: $(VENV)/installed ## set up and run the engine with a first job (EE_PORT, E
 test: $(VENV)/installed-dev ## set up and run all tests
 	@PYTHONPATH=test $(BIN)/python -m pytest -p ring_times -n $(JOBS) --dist loadgroup $(COVERAGE) $(ARGS) $(TESTS)
 
-test-nightly: $(VENV)/installed-dev ## 100,000 hostile requests instead of 5,000 (HOSTILE=NUMBER)
-	@EE_HOSTILE_REQUESTS=$(HOSTILE) PYTHONPATH=test $(BIN)/python -m pytest -p ring_times $(ARGS) test/integration/test_hostile.py test/unit/test_rpc_hostile.py
+test-nightly: $(VENV)/installed-dev ## more hostile requests (HOSTILE=NUMBER), and more jobs in outages (FATES=NUMBER)
+	@EE_HOSTILE_REQUESTS=$(HOSTILE) EE_OUTAGE_FATES=$(FATES) PYTHONPATH=test $(BIN)/python -m pytest -p ring_times $(ARGS) \
+	  test/integration/test_hostile.py test/unit/test_rpc_hostile.py test/resilience/outage
 
 check: $(VENV)/installed-dev ## style, types, import directions
 	@$(BIN)/ruff check .

@@ -3,10 +3,10 @@
 import asyncio
 import random
 import threading
-from pathlib import Path
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 
 from test.conftest import free_port
 
@@ -26,7 +26,10 @@ class Weather(StrEnum):
 
 
 class Network:
-    """Forwards ``port`` of this machine to ``target``, a port or a Unix socket; counts in ``harmed`` what each weather has spoilt."""
+    """Forwards ``port`` of this machine to ``target``, a port or a Unix socket.
+
+    ``harmed``: how much each weather has spoilt.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()

@@ -42,7 +42,7 @@ class Fate:
 
 
 class Cohort:
-    """``size`` jobs in each group, all of one kind."""
+    """``size`` jobs in each group (one more to be handed out), all of one kind."""
 
     def __init__(self, world: World, kind: str, size: int) -> None:
         self.kind = kind
@@ -132,7 +132,9 @@ class Cohort:
         if group != Group.COMING:
             params["gate"] = str(self._gate(group))
         job = {"method": "drill.count", "params": [params], "client_group": self.kind}
-        asked = {"jobs": [job] * self._size, "idempotency_key": f"{self._folder.name}-{group}"}
+        # At least two at once to be handed out, so that one of them can be left over.
+        count = self._size + (group == Group.COMING)
+        asked = {"jobs": [job] * count, "idempotency_key": f"{self._folder.name}-{group}"}
         self._ids |= dict.fromkeys(persist(self._world.engine, "run_jobs", asked, USER)["job_ids"], group)
 
     def _gate(self, group: Group) -> Any:

@@ -3,13 +3,14 @@
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from test.conftest import wait_until
 from test.resilience.network import Network, Weather
 from test.resilience.outage.fates import Group
+from test.resilience.outage.kinds import OWN_FAULTS, Kind
 from test.resilience.outage.world import World
 from test.resilience.stack_processes import PATIENCE_SECONDS, kill, kill_child, workers_of
 
@@ -30,6 +31,8 @@ class Fault:
     strike: Strike
     arm: Callable[[World], None] = lambda _: None
     outcomes: dict[Group, frozenset[str]] = field(default_factory=dict)
+    kinds: Callable[[Kind], bool] = lambda _: True
+    """Which kinds have it."""
 
 
 def some_moment() -> None:
@@ -90,18 +93,46 @@ def all_killed(world: World, order: tuple[str, ...]) -> Iterator[None]:
         back[part]()
 
 
-def weather(network: Callable[[World], Network], kind: Weather) -> Strike:
-    """A network that does not do what it should, for a while."""
+def weather(networks: Callable[[World], Sequence[Network]], kind: Weather) -> Strike:
+    """Networks that do not do what they should, for a while."""
 
     @contextmanager
     def strike(world: World) -> Iterator[None]:
         some_moment()
-        network(world).change(kind)
+        for network in networks(world):
+            network.change(kind)
         try:
             time.sleep(LASTS_SECONDS)
             yield
         finally:
-            network(world).change(Weather.FAIR)
+            for network in networks(world):
+                network.change(Weather.FAIR)
+
+    return strike
+
+
+def to_engine(world: World) -> Sequence[Network]:
+    return [world.to_engine]
+
+
+def to_mongod(world: World) -> Sequence[Network]:
+    return [world.to_mongod]
+
+
+def to_systems(world: World) -> Sequence[Network]:
+    return [kind.link for kind in world.kinds if kind.link]
+
+
+def own(name: str) -> Strike:
+    """A fault of a single kind's system."""
+
+    @contextmanager
+    def strike(world: World) -> Iterator[None]:
+        some_moment()
+        (strike,) = [kind.strikes[name] for kind in world.kinds if name in kind.strikes]
+        with strike(world):
+            time.sleep(LASTS_SECONDS)
+            yield
 
     return strike
 
@@ -109,8 +140,11 @@ def weather(network: Callable[[World], Network], kind: Weather) -> Strike:
 @contextmanager
 def reached(world: World) -> Iterator[None]:
     """Until every armed point was reached by somebody, who died of it."""
-    wait_until(lambda: not world.armed(), PATIENCE_SECONDS, "the death at every armed point")
-    yield
+    try:
+        wait_until(lambda: not world.armed(), PATIENCE_SECONDS, "the death at every armed point")
+        yield
+    finally:
+        world.disarm()
 
 
 def at_points(name: str, *points: str, outcomes: dict[Group, frozenset[str]] | None = None) -> Fault:
@@ -162,12 +196,17 @@ def _all() -> Iterator[Fault]:
     yield Fault("Auth, Workspace, Catalog killed", lambda world: child_killed(world, "services"))
     yield Fault("mongod killed", mongod_killed)
     anybody = {group: RUNNER_LOST for group in Group if group != Group.STOPPING}
-    yield at_points("runner dies: start not answered", "runner-started-after", outcomes=anybody)
-    yield at_points("runner dies: lines not answered", "runner-lines-after", outcomes=anybody)
-    yield at_points("runner dies: end not answered", "runner-completed-after", outcomes=anybody)
+    yield at_points("runner dies: start not answered", "runner-started-after-KIND", outcomes=anybody)
+    yield at_points("runner dies: lines not answered", "runner-lines-after-KIND", outcomes=anybody)
+    yield at_points("runner dies: end not answered", "runner-completed-after-KIND", outcomes=anybody)
     for kind in (Weather.REFUSING, Weather.SILENT, Weather.CUTTING, Weather.MUTE, Weather.SLOW):
-        yield Fault(f"runners to engine {kind.name.lower()}", weather(lambda world: world.to_engine, kind))
-        yield Fault(f"engine to mongod {kind.name.lower()}", weather(lambda world: world.to_mongod, kind))
+        yield Fault(f"runners to engine {kind.name.lower()}", weather(to_engine, kind))
+        yield Fault(f"engine to mongod {kind.name.lower()}", weather(to_mongod, kind))
+        yield Fault(
+            f"dispatcher to system {kind.name.lower()}", weather(to_systems, kind), kinds=lambda kind: bool(kind.link)
+        )
+    for name in OWN_FAULTS:
+        yield Fault(name, own(name), kinds=lambda kind, name=name: name in kind.strikes)
     for order in itertools.permutations(("mongod", "web", "dispatcher")):
         yield Fault(f"all killed, back: {', '.join(order)}", lambda world, order=order: all_killed(world, order))
 

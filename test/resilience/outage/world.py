@@ -4,7 +4,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from test.conftest import START_SECONDS, Stack, wait_until
 from test.resilience.conftest import SETTINGS, remove
 from test.resilience.dispatchers import acting_dispatcher, start_dispatcher
 from test.resilience.network import Network
-from test.resilience.outage.kinds import Kind
+from test.resilience.outage.kinds import KINDS
 from test.resilience.stack_processes import PATIENCE_SECONDS, kill, processes_of
 
 POINTS = Path(__file__).parent / "points"
@@ -26,25 +26,15 @@ STAND_BYS = 2
 class World:
     """The engine, what it depends on, and dispatchers that are replaced as soon as they die."""
 
-    def __init__(self, folder: Path, kinds: Sequence[Kind]) -> None:
-        self.kinds = kinds
+    def __init__(self, folder: Path, at_once: int) -> None:
+        """``at_once``: how many jobs each kind must be able to run at the same time."""
+        self._at_once = at_once
         self.folder = folder
         self.points = folder / "points"
         self.points.mkdir()
         self.to_engine, self.to_mongod = Network(), Network()
         self._mongod = Mongod.in_folder(folder / "mongo", find_mongod())
         self._mongod_process: subprocess.Popen[bytes] | None = None
-        settings = SETTINGS | {
-            "lease_seconds": "1",
-            "default_client_group": kinds[0].name,
-            "worker_url": f"http://127.0.0.1:{self.to_engine.port}/services/ee",
-            "mongo_url": f"mongodb://127.0.0.1:{self.to_mongod.port}/?directConnection=true",
-        }
-        keys = "".join(f"{name.replace('_', '-')} = {value}\n" for name, value in settings.items())
-        config = f"[execution_engine]\n{keys}" + "".join(kind.config() for kind in kinds)
-        stack_folder = folder / "engine"
-        stack_folder.mkdir()
-        self.engine = Stack(stack_folder, config)
         self._dispatchers: list[subprocess.Popen[bytes]] = []
         self._keeping = threading.Event()
         self._over = threading.Event()
@@ -56,6 +46,8 @@ class World:
             # Jobs of other accounts write their traces there.
             self.shared = Path(shared)
             self.shared.chmod(0o1777)
+            self.kinds = [start(stack, self.folder, self._at_once) for start in KINDS.values()]
+            self.engine = self._make_engine()
             stack.enter_context(self.to_engine.running())
             stack.enter_context(self.to_mongod.running())
             self.to_engine.lead_to(self.engine.port)
@@ -73,6 +65,19 @@ class World:
             self._keeping.set()
             keeper.start()
             yield self
+
+    def _make_engine(self) -> Stack:
+        settings = SETTINGS | {
+            "lease_seconds": "1",
+            "default_client_group": self.kinds[0].name,
+            "worker_url": f"http://127.0.0.1:{self.to_engine.port}/services/ee",
+            "mongo_url": f"mongodb://127.0.0.1:{self.to_mongod.port}/?directConnection=true",
+        }
+        keys = "".join(f"{name.replace('_', '-')} = {value}\n" for name, value in settings.items())
+        config = f"[execution_engine]\n{keys}" + "".join(kind.config() for kind in self.kinds)
+        folder = self.folder / "engine"
+        folder.mkdir()
+        return Stack(folder, config)
 
     def start_mongod(self) -> None:
         """Returns when it takes writes."""
@@ -118,6 +123,11 @@ class World:
         """So many processes will die at the point."""
         for n in range(times):
             (self.points / f"{point}.{n}").touch()
+
+    def disarm(self) -> None:
+        """Nobody dies any more."""
+        for file in self.points.iterdir():
+            file.unlink(missing_ok=True)
 
     def armed(self) -> list[str]:
         """The points that nobody has reached yet."""

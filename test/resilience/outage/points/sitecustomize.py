@@ -1,3 +1,4 @@
+# ruff: noqa: PTH108, PTH118, PTH123, PTH208 this is loaded by every process, and must not import what it can do without
 """Fault points: a process of the engine dies, as by SIGKILL, at one step of its work.
 
 Python loads this module at its start where this folder is on PYTHONPATH, which only the tests of outages see to: there
@@ -16,7 +17,7 @@ the point once, and whoever reaches the point first takes the file and dies. The
     around a transition that a call brings about: started, completed, cancel_requested, terminated …;
 ``web-lines-before``, ``web-lines-after``, ``web-output-after``
     around the storing of log lines; when an output is stored and the end is not;
-``runner-EVENT-after``, ``runner-lines-after``
+``runner-EVENT-after-BACKEND``, ``runner-lines-after-BACKEND``
     the runner that made the call is killed instead, before it has the answer.
 """
 
@@ -65,38 +66,40 @@ def around(owner, name, before=lambda *_: None, after=lambda *_: None):
     def wrapped(*arguments, **named):
         before(*arguments)
         answer = original(*arguments, **named)
-        after(*arguments)
+        after(answer, *arguments)
         return answer
 
     setattr(owner, name, wrapped)
 
 
 def in_jobs(module):
-    def when(moment):
-        def applied(_store, job_id, transition, *_):
-            die_at(f"web-{transition.event}-{moment}")
-            if moment == "after":
-                kill_runner_at(f"runner-{transition.event}-after", job_id, transition.attempt)
+    def before(_store, _job_id, transition, *_):
+        die_at(f"web-{transition.event}-before")
 
-        return applied
+    def after(job, _store, job_id, transition, *_):
+        die_at(f"web-{transition.event}-after")
+        if job:
+            kill_runner_at(f"runner-{transition.event}-after-{job.get('backend')}", job_id, transition.attempt)
 
-    def when_many(moment):
-        def applied(_store, transitions, *_):
-            for event in sorted({transition.event for _, transition in transitions}):
-                die_at(f"dispatcher-{event}-{moment}")
+    def before_many(_store, transitions, *_):
+        for event in sorted({transition.event for _, transition in transitions}):
+            die_at(f"dispatcher-{event}-before")
 
-        return applied
+    def after_many(_count, _store, transitions, *_):
+        for event in sorted({transition.event for _, transition in transitions}):
+            die_at(f"dispatcher-{event}-after")
 
-    store = module.JobStore
-    around(store, "apply", when("before"), when("after"))
-    around(store, "apply_many", when_many("before"), when_many("after"))
-    around(store, "note_backend_id", lambda *_: die_at("dispatcher-ids"))
+    around(module.JobStore, "apply", before, after)
+    around(module.JobStore, "apply_many", before_many, after_many)
+    around(module.JobStore, "note_backend_id", lambda *_: die_at("dispatcher-ids"))
 
 
 def in_logs(module):
-    def added(_store, job_id, attempt, *_):
+    def added(_end, store, job_id, attempt, *_):
         die_at("web-lines-after")
-        kill_runner_at("runner-lines-after", job_id, attempt)
+        if any(name.startswith("runner-lines-after") for name in os.listdir(FOLDER)):
+            job = store._chunks.database.jobs.find_one({"_id": job_id}, {"backend": 1})
+            kill_runner_at(f"runner-lines-after-{job['backend']}", job_id, attempt)
 
     around(module.LogStore, "add", lambda *_: die_at("web-lines-before"), added)
 
