@@ -44,8 +44,11 @@ class Crowd:
 
     def wait_finished(self) -> None:
         """Wait until all have ended, well or not."""
-        final = {"completed", "error", "terminated"}
-        wait_until(lambda: set(self.statuses()) <= final, PATIENCE_SECONDS, "the end of all jobs")
+        wait_until(self.all_ended, PATIENCE_SECONDS, "the end of all jobs")
+
+    def all_ended(self) -> bool:
+        """Whether they have."""
+        return set(self.statuses()) <= {"completed", "error", "terminated"}
 
     def wait_gone(self) -> None:
         """Wait until no process of any is left."""

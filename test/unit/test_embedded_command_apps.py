@@ -146,6 +146,7 @@ def test_folders_without_a_manifest_are_not_apps(shelf: Shelf) -> None:
         ({"module_name": None}, "module_name is None"),
         ({"version": "1"}, "version is '1'; expected a semantic version such as 1.0.0"),
         ({"description": 1}, "description is no text"),
+        ({"owners": ["ann", 1]}, "owners is ['ann', 1]; expected a list of account names"),
         ({"functions": {}}, "functions is missing"),
         ({"functions": {"a.b": {"command": ["x"]}}}, "functions has 'a.b'"),
         ({"functions": {"f": "x"}}, "functions.f.command is None"),

@@ -69,7 +69,7 @@ def _register(modules: Modules, folder: Path, registered: Path) -> None:
             "git_url": _url(name),
             "description": manifest.get("description", ""),
             "language": "python",
-            "owners": [],
+            "owners": manifest.get("owners", []),
             "tags": dict.fromkeys(TAGS, commit),
             "releases": releases if commit in releases else [*releases, commit],
         },

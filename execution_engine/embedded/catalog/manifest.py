@@ -15,7 +15,7 @@ _REQUIREMENTS = ("cpus", "memory_mb", "disk_gb")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest in ``folder``: ``{module_name, version, description, functions: {name: {command, …}}}``.
+    """The manifest in ``folder``: ``{module_name, version, description, owners, functions: {name: {command, …}}}``.
 
     Raises:
         ConfigurationError: it is not as it must be; the message names the file, the place and what is expected.
@@ -51,6 +51,9 @@ def _problem(manifest: Any) -> str | None:
         return f"version is {version!r}; expected a semantic version such as 1.0.0"
     if not isinstance(manifest.get("description", ""), str):
         return "description is no text"
+    owners = manifest.get("owners", [])
+    if not isinstance(owners, list) or not all(isinstance(owner, str) for owner in owners):
+        return f"owners is {owners!r}; expected a list of account names"
     functions = manifest.get("functions")
     if not isinstance(functions, dict) or not functions:
         return "functions is missing; expected an object with one entry per function"

@@ -11,6 +11,8 @@ the point once, and whoever reaches the point first takes the file and dies. The
     before a backend is handed jobs; when it has half of them; before its answer is recorded;
 ``dispatcher-cancel-before-BACKEND``, ``dispatcher-cancel-after-BACKEND``
     around an order to cancel;
+``dispatcher-slots-taken``, ``dispatcher-slots-freed``
+    when slots under limits are written for a claim, or removed, which perhaps is not committed yet;
 ``dispatcher-ids``
     before the ids of a backend's answer are noted;
 ``web-EVENT-before``, ``web-EVENT-after``
@@ -94,6 +96,11 @@ def in_jobs(module):
     around(module.JobStore, "note_backend_id", lambda *_: die_at("dispatcher-ids"))
 
 
+def in_slots(module):
+    around(module.SlotStore, "take", after=lambda *_: die_at("dispatcher-slots-taken"))
+    around(module.SlotStore, "free_ended", after=lambda *_: die_at("dispatcher-slots-freed"))
+
+
 def in_logs(module):
     def added(_end, store, job_id, attempt, *_):
         die_at("web-lines-after")
@@ -143,6 +150,7 @@ def points_of(name, backend):
 
 PLACES = {
     "execution_engine.store.jobs": in_jobs,
+    "execution_engine.store.slots": in_slots,
     "execution_engine.store.logs": in_logs,
     "execution_engine.store.payloads": in_payloads,
     "execution_engine.backends.kinds": in_kinds,
