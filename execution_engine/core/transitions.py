@@ -12,6 +12,8 @@ from typing import Any
 from execution_engine.core.states import ACTIVE, FINAL, NOT_STARTED, Status
 from execution_engine.core.words import error_words
 
+MOST_TOLD = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -21,7 +23,7 @@ class Transition:
     fields (dotted names) set and removed; ``keep_earlier`` are times that are set only where none, or a later one,
     stands; ``add`` and ``take`` are values that lists in the record have afterwards, or have not. ``role``: by which
     right a person acts; ``audit``: the note of a person's act, which stays in the record's outbox until it is in the
-    audit.
+    audit. ``told``: whether the history has it.
     """
 
     event: str
@@ -39,6 +41,7 @@ class Transition:
     note: str | None = None
     role: str | None = None
     audit: dict[str, Any] | None = None
+    told: bool = True
 
     @property
     def ends_attempt(self) -> bool:
@@ -65,18 +68,16 @@ class Transition:
                     put["tok"] = error_words(put["cause"])
             elif self.to == Status.RUNNING:
                 put["running"] = self.at
-        change: dict[str, Any] = {"$set": put, "$push": {"history": self._entry()}}
-        if self.audit:
-            change["$push"]["outbox"] = self.audit
-        if self.drop:
-            change["$unset"] = dict.fromkeys(self.drop, "")
-        if self.keep_earlier:
-            change["$min"] = dict(self.keep_earlier)
-        if self.add:
-            change["$addToSet"] = {name: {"$each": values} for name, values in self.add.items()}
-        if self.take:
-            change["$pull"] = {name: {"$in": values} for name, values in self.take.items()}
-        return change
+        pushed = ({"history": self._entry()} if self.told else {}) | ({"outbox": self.audit} if self.audit else {})
+        change = {
+            "$set": put,
+            "$push": pushed,
+            "$unset": dict.fromkeys(self.drop, ""),
+            "$min": dict(self.keep_earlier),
+            "$addToSet": {name: {"$each": values} for name, values in self.add.items()},
+            "$pull": {name: {"$in": values} for name, values in self.take.items()},
+        }
+        return {operator: fields for operator, fields in change.items() if fields}
 
     def _entry(self) -> dict[str, Any]:
         said = {"status": self.to, "role": self.role, "attempt": self.attempt, "note": self.note}
@@ -106,9 +107,18 @@ def claim(
         actor="engine",
         where={"claimed": False, "attempt.n": attempt - 1, "cancel_requested": None},
         put={"claimed": True, "backend": backend, "attempt": held},
-        drop=("backend_id", "host"),
+        drop=("backend_id", "host", "given_back"),
         attempt=attempt,
+        told=_is_told(attempt),
     )
+
+
+def _is_told(attempt: int) -> bool:
+    """Whether a job's history has the claim and the release of an attempt.
+
+    A backend that takes nothing for days is offered the job again and again: of so many attempts every power of two.
+    """
+    return attempt <= MOST_TOLD or attempt & (attempt - 1) == 0
 
 
 def submitted(at: dt.datetime, *, attempt: int, backend_id: str) -> Transition:
@@ -138,11 +148,12 @@ def release(at: dt.datetime, *, attempt: int, note: str, losses: int | None = No
         actor="engine",
         to=Status.CREATED,
         where={"attempt.n": attempt, "claimed": True, "attempt.runner": None, "cancel_requested": None},
-        put={"claimed": False} if losses is None else {"claimed": False, "losses": losses},
+        put={"claimed": False, "given_back": note} | ({} if losses is None else {"losses": losses}),
         # Without a ticket a runner of the old attempt that turns up late can't start it.
         drop=("backend_id", "attempt.ticket", "queued", "hold"),
         attempt=attempt,
         note=note,
+        told=_is_told(attempt),
     )
 
 
@@ -158,7 +169,7 @@ def lose(at: dt.datetime, *, attempt: int, note: str, losses: int) -> Transition
         actor="engine",
         to=Status.CREATED,
         where={"attempt.n": attempt, "claimed": True, "cancel_requested": None},
-        put={"claimed": False, "losses": losses},
+        put={"claimed": False, "given_back": note, "losses": losses},
         # Without runner and credential whatever is left of the attempt can write nothing more: no line, no result.
         drop=(
             "backend_id",

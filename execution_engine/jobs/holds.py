@@ -30,9 +30,8 @@ def _hold(engine: Engine, job: Document, outlook: Outlook, limits: Limits) -> Do
         return _said("handing_over", f"The job is being handed to the backend {job['backend']}.")
     if obstacle := _obstacle(engine, job, outlook, limits):
         return obstacle
-    last = job["history"][-1]
-    if last["event"] in ("released", "lost"):
-        return _said("given_back", last["note"])
+    if "given_back" in job:
+        return _said("given_back", job["given_back"])
     return _said("queue", f"The job waits for its turn in the client group {job['client_group']}.")
 
 

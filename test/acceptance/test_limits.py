@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from execution_engine.embedded.services import DATABASE_NAME
 from test.acceptance.people import add_person
@@ -111,8 +110,7 @@ def test_the_owner_of_an_app_lowers_its_run_time_and_the_job_ends_with_it(stack:
 @contextmanager
 def owner(stack: Stack, name: str) -> Iterator[None]:
     """The owner of the example apps, as the Catalog knows it."""
-    client: MongoClient[Any] = stack.database().client
-    modules = client[DATABASE_NAME].catalog_modules
+    modules = stack.database().client[DATABASE_NAME].catalog_modules
     modules.update_one({"_id": "sequence_tools"}, {"$set": {"owners": [name]}})
 
     def may() -> bool:

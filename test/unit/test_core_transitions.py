@@ -106,7 +106,7 @@ def test_a_claim_takes_only_the_next_attempt_of_a_job_that_nobody_has_or_wants_t
     assert where == {"claimed": False, "attempt.n": 1, "cancel_requested": None}
     change = claimed().change()
     assert change["$set"]["attempt"] == {"n": 2, "tag": "ee.x.2", "ticket": "t", "claim": "c", "claimed_at": AT}
-    assert change["$unset"].keys() == {"backend_id", "host"}
+    assert change["$unset"].keys() == {"backend_id", "host", "given_back"}
 
 
 def test_the_time_of_being_queued_stays_that_of_the_first_report() -> None:

@@ -456,3 +456,20 @@ def test_what_an_app_wants_of_a_machine_goes_along(
     submit(engine, method="sequence_tools.quiet")
     feed.run()
     assert [it.constraints for it in seen] == [{"has_gpu": "1"}, {}]
+
+
+def test_a_job_that_is_refused_for_days_does_not_grow(
+    feed: Feed, backend: ToldBackend, engine: Engine, clock: Clock
+) -> None:
+    job_id = submit(engine)
+    refuse_for_now(backend, job_id, 200)
+    for _ in range(200):
+        clock.seconds += 30
+        assert feed.run() == 1
+    job = record(engine, job_id)
+    assert (job["attempt"]["n"], job["given_back"]) == (200, "The queue is full.")
+    told = [entry["attempt"] for entry in job["history"] if entry["event"] == "released"]
+    assert told == [*range(1, 21), 32, 64, 128]
+    clock.seconds += 30
+    assert feed.run() == 1
+    assert "given_back" not in record(engine, job_id)

@@ -49,15 +49,22 @@ def _problem(manifest: Any) -> str | None:
         return f"module_name is {name!r}; expected letters, digits and underscores, a letter first"
     if not isinstance(version, str) or version_key(version) is None:
         return f"version is {version!r}; expected a semantic version such as 1.0.0"
+    if found := _texts_problem(manifest):
+        return found
+    functions = manifest.get("functions")
+    if not isinstance(functions, dict) or not functions:
+        return "functions is missing; expected an object with one entry per function"
+    return next(filter(None, (_function_problem(name, function) for name, function in functions.items())), None)
+
+
+def _texts_problem(manifest: Mapping[str, Any]) -> str | None:
+    """What is wrong with what a manifest may say of the module."""
     if not isinstance(manifest.get("description", ""), str):
         return "description is no text"
     owners = manifest.get("owners", [])
     if not isinstance(owners, list) or not all(isinstance(owner, str) for owner in owners):
         return f"owners is {owners!r}; expected a list of account names"
-    functions = manifest.get("functions")
-    if not isinstance(functions, dict) or not functions:
-        return "functions is missing; expected an object with one entry per function"
-    return next(filter(None, (_function_problem(name, function) for name, function in functions.items())), None)
+    return None
 
 
 def _function_problem(name: str, function: Any) -> str | None:
