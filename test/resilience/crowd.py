@@ -44,11 +44,8 @@ class Crowd:
 
     def wait_finished(self) -> None:
         """Wait until all have ended, well or not."""
-        wait_until(self.all_ended, PATIENCE_SECONDS, "the end of all jobs")
-
-    def all_ended(self) -> bool:
-        """Whether they have."""
-        return set(self.statuses()) <= {"completed", "error", "terminated"}
+        final = {"completed", "error", "terminated"}
+        wait_until(lambda: set(self.statuses()) <= final, PATIENCE_SECONDS, "the end of all jobs")
 
     def wait_gone(self) -> None:
         """Wait until no process of any is left."""
