@@ -285,7 +285,7 @@ def test_a_restart_without_recovery_holds_what_waits_and_it_can_be_cancelled(sys
     busy(system, backend)
     [waiting] = submit(backend, system.submission())
     system.site.state.restart(recover=False)
-    assert backend.poll([waiting])[waiting].state is HELD
+    until_state(backend, waiting, HELD)
     backend.cancel([waiting])
     assert until_state(backend, waiting, GONE).reason == "cancelled_before_start"
 

@@ -51,7 +51,7 @@ def test_many_are_submitted_in_one_call_and_each_runs_once(system: System) -> No
     assert outcome.keys() == {job.tag for job in jobs}
     ids = {accepted.backend_id for accepted in outcome.values() if isinstance(accepted, Accepted)}
     assert len(ids) == 30
-    until(lambda: {sighting.state for sighting in backend.poll(ids).values()} == {GONE})
+    until(lambda: {sighting.state for sighting in backend.poll(ids).values()} == {GONE}, seconds=120)
     for job in jobs:
         [run] = system.runs(job)
         assert run["ticket"] == job.ticket

@@ -164,8 +164,14 @@ def test_what_was_ended_before_it_began(judge: Judge) -> None:
     assert see(judge, job(state="deleted")).state is GONE
 
 
-def test_after_a_restart_without_recovery_what_waits_is_held(judge: Judge) -> None:
-    seen = see(judge, job(state="queued", in_queue=False))
+def test_after_a_restart_without_recovery_what_waits_is_held(judge: Judge, clock: Clock) -> None:
+    forgotten = job(state="queued", in_queue=False)
+    assert see(judge, forgotten).state is WAITING
+    clock.seconds += DELAYS.drop - 1
+    assert see(judge, replace(forgotten, registered=True)).state is WAITING
+    assert see(judge, forgotten).state is WAITING
+    clock.seconds += DELAYS.drop
+    seen = see(judge, forgotten)
     assert (seen.state, seen.cause) == (HELD, "held")
     assert "recoverall" in seen.reason
 

@@ -150,6 +150,12 @@ def test_more_than_any_backend_of_the_job_has_is_refused(engine: Engine) -> None
     assert chosen(engine, BOB, **asked)[1][0] == 4
 
 
+def test_a_backend_that_has_nothing_now_may_have_something_later(engine: Engine) -> None:
+    for name in ("local", "slurm"):
+        report(engine, name, 0, 0)
+    assert chosen(engine, BOB, client_group="bigmem", requirements={"cpus": 4})[1][0] == 4
+
+
 def test_what_a_backend_has_for_the_group_counts_not_what_it_has_for_all(engine: Engine) -> None:
     def part(group: str, cpus: int | None) -> dict[str, Any]:
         return {"client_group": group, "cpus_total": cpus, "memory_mb_total": 500_000}

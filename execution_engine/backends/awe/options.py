@@ -9,7 +9,7 @@ from execution_engine.backends.options import Options
 from execution_engine.config import BackendSettings, Settings
 from execution_engine.core.errors import ConfigurationError
 
-_COMMAND = re.compile(r"[\w.-]+", re.ASCII)
+_WORD = re.compile(r"[\w.-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,10 @@ def read(section: BackendSettings, settings: Settings) -> AweOptions:
         worker_url=settings.worker_url,
         token_file=options.text("token-file", ""),
         timeout_seconds=float(options.integer("timeout-seconds", 10) or 10),
-        command=_command(section, options.text("command", "ee-runner")),
-        pipeline=options.text("pipeline", "ExecutionEngine"),
+        command=_one_word(section, "command", options.text("command", "ee-runner"), "a program in the workers' PATH"),
+        pipeline=_one_word(
+            section, "pipeline", options.text("pipeline", "ExecutionEngine"), "the engine's jobs in AWE"
+        ),
         groups={name: name for name in served} | options.by_group("group"),
         worker_cpus=options.integer("worker-cpus", None),
         worker_memory_mb=options.integer("worker-memory-mb", None),
@@ -70,9 +72,9 @@ def _url(section: BackendSettings, text: str) -> str:
     return text
 
 
-def _command(section: BackendSettings, text: str) -> str:
-    if not _COMMAND.fullmatch(text):
+def _one_word(section: BackendSettings, key: str, text: str, of: str) -> str:
+    if not _WORD.fullmatch(text):
         raise ConfigurationError(
-            f"[backend:{section.name}] command is {text!r}; expected the name of a program in the workers' PATH."
+            f"[backend:{section.name}] {key} is {text!r}; expected the name of {of}: letters, digits, dots and dashes."
         )
     return text

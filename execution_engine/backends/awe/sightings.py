@@ -19,8 +19,8 @@ class Delays:
     """How long something must have been so until it is believed; seconds.
 
     ``drop``: a worker of 0.9.68 that was given a job does not say that it runs it; longer than its heartbeats are
-    apart. ``stop``: a worker has dropped a job; as long as the rest of the job's processes may take to end. ``lost``:
-    AWE has given up a job whose processes may live on.
+    apart, and than AWE takes to recover its queue. ``stop``: a worker has dropped a job; as long as the rest of the
+    job's processes may take to end. ``lost``: AWE has given up a job whose processes may live on.
     """
 
     drop: float = 45.0
@@ -97,9 +97,16 @@ class Judge:
         if worker:
             reason = "AWE was restarted and has queued it again, but its worker still runs it."
             return Sighting(SightingState.RUNNING, reason=reason, host=worker.host)
-        if not job.registered:
+        if self._forgotten(job):
             return Sighting(SightingState.HELD, reason=_UNREGISTERED, cause="held")
         return Sighting(SightingState.WAITING, reason="It waits for a worker of its group.")
+
+    def _forgotten(self, job: AweJob) -> bool:
+        """Whether AWE has it in its database alone, and not because it has just come or is being recovered."""
+        if job.registered:
+            self._since.forget(job.id, "unregistered")
+            return False
+        return self._since.seconds(job.id, "unregistered") >= self._delays.drop
 
     def _in_progress(self, job: AweJob, worker: Worker | None) -> Sighting:
         if worker:
