@@ -40,6 +40,8 @@ class AweState:
         self.strange: list[dict[str, Any]] = []
         self.clients: dict[str, Client] = {}
         self.identity = uuid.uuid4().hex
+        self.torn: list[str] = []
+        """Ids of jobs that were deleted while a worker ran them."""
         self._client_seconds = client_seconds
         self._work_failures = work_failures
         self._by_itself = by_itself
@@ -128,6 +130,8 @@ class AweState:
         job = self._owned(self.jobs[job_id], user)
         if full:
             del self.jobs[job_id]
+        if any(job.work_id in client.current for client in self.clients.values()):
+            self.torn.append(job_id)
         job.state, job.in_queue, job.error, job.work_state = "deleted", False, None, "deleted"
         job.notes = "deleted"
 

@@ -4,13 +4,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from awe_system import AweSystem, LastAweSystem, OldAweSystem
+from awe_system import DELAYS, AweSystem, LastAweSystem, OldAweSystem
 from system import alive, submit, until, until_state
 
 from execution_engine.backends.awe import AweBackend
@@ -57,9 +58,9 @@ def test_what_runs_is_deleted_only_when_its_worker_has_dropped_it(system: AweSys
     backend = system.backend()
     running = busy(system, backend)
     backend.cancel([running])
-    assert changes(system, running) == ["PUT ?suspend"]
     until_state(backend, running, GONE)
     assert changes(system, running) == ["PUT ?suspend", "DELETE"]
+    assert system.site.state.torn == []
     submit(backend, next_one := system.submission())
     until(partial(system.runs, next_one))
 
@@ -74,6 +75,7 @@ def test_ended_jobs_are_neither_suspended_nor_deleted(system: AweSystem) -> None
         until_state(backend, one, GONE)
     backend.cancel(ids)
     assert [changes(system, one) for one in ids] == [[], []]
+    assert backend.queue() == []
 
 
 def test_a_cancel_goes_on_in_a_new_engine_that_asks_for_it_too(system: AweSystem) -> None:
@@ -225,8 +227,9 @@ def test_a_running_job_that_somebody_suspends_is_gone_with_all_its_processes(sys
 def test_a_running_job_that_somebody_deletes_runs_on(system: AweSystem) -> None:
     backend = system.backend()
     running = busy(system, backend)
+    until(lambda: system.site.workers[0].client.current)
     system.ask("DELETE", f"/job/{running}")
-    until(lambda: system.site.state.version == "0.9.26" or system.site.workers[0].client.current)
+    assert system.site.state.torn == [running]
     seen = backend.poll([running])[running]
     assert seen.state is RUNNING
     assert "deleted in AWE while it ran" in seen.reason
@@ -270,6 +273,16 @@ def test_a_runner_outlives_its_worker(system: AweSystem) -> None:
     until(lambda: len(system.runs(job)) == 2)
     until_state(backend, running, UNKNOWN)
     assert until_state(backend, running, GONE).reason == "runner_lost"
+
+
+def test_a_cancelled_job_is_not_waited_for_long_when_awe_has_lost_sight_of_it(system: AweSystem) -> None:
+    backend = system.backend(delays=replace(DELAYS, lost=900.0))
+    job = system.submission()
+    system.tell(job, "finish", "3")
+    [lost] = submit(backend, job)
+    until_state(backend, lost, UNKNOWN)
+    backend.cancel([lost])
+    until_state(backend, lost, GONE)
 
 
 def test_a_restart_with_recovery_keeps_what_waits(system: AweSystem) -> None:

@@ -134,7 +134,7 @@ class AweBackend(Backend):
         """Positions count the jobs of others too: they are served from the same queue."""
         with self._lock:
             listed = self._records.matching({"info.pipeline": [self._options.pipeline], "state": OPEN_STATES})
-            ours = [job for job in lineup.line_up(listed) if is_tag(job.tag)]
+            ours = [job for job in lineup.line_up(listed) if is_tag(job.tag) and not (job.finished or job.failed)]
             workers = self._records.workers()
             seen = [(job, self._sighting(job, workers)) for job in ours]
         places: dict[str, int] = {}

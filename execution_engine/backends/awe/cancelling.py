@@ -55,7 +55,6 @@ class Cancelling:
         """Whether something was done of which the outcome is worth a look."""
         if job.finished or job.failed:
             self._under_way.discard(job.id)
-            self._wanted.pop(job.id, None)
         elif job.state in ACTIVE_STATES:
             return self._suspend(job)
         elif job.state != "suspend":
