@@ -58,14 +58,15 @@ class Order:
     def between(self, after: Position | None, until: Position | None) -> list[Document]:
         """The conditions of standing behind ``after``, and up to and including ``until``.
 
-        Plain ranges of the time come first: of them MongoDB makes the index's bounds, of ``$or`` it does not.
+        Plain ranges of the time come first: of them MongoDB makes the index's bounds, of ``$nor`` it does not, nor does
+        it take one for a choice between indexes, as it may an ``$or``.
         """
         onward, back = ("$lt", "$gt") if self.direction < 0 else ("$gt", "$lt")
         conditions = self.around(after, until)
         if after:
-            conditions.append({"$or": [{self.field: {onward: after.time}}, {"_id": {onward: after.job_id}}]})
+            conditions.append({"$nor": [{self.field: after.time, "_id": {f"{back}e": after.job_id}}]})
         if until:
-            conditions.append({"$or": [{self.field: {back: until.time}}, {"_id": {f"{back}e": until.job_id}}]})
+            conditions.append({"$nor": [{self.field: until.time, "_id": {onward: until.job_id}}]})
         return conditions
 
     def around(self, after: Position | None, until: Position | None) -> list[Document]:

@@ -23,10 +23,11 @@ _TIMES = {"created": "c", "finished": "f"}
 _MARKS = {"created": -1, "finished": -2}
 
 
-class Top(NamedTuple):
-    """Where a workspace's jobs begin in a list."""
+class Span(NamedTuple):
+    """A workspace's jobs in a list: the times of the first and of the last of them."""
 
-    time: dt.datetime
+    first: dt.datetime
+    last: dt.datetime
     wsid: int
 
 
@@ -54,23 +55,26 @@ class RecentStore:
         """Up to when the table knows of all jobs that were created, or had finished; None: of none yet."""
         return (self._recent.find_one({"_id": _MARKS[field]}) or {}).get("mark")
 
-    def tops(self, wsids: Sequence[int], without: str | None, order: Order) -> tuple[dt.datetime | None, list[Top]]:
-        """The mark, and the workspaces with jobs of others than ``without``, those first whose jobs come first."""
-        name = _TIMES[order.field] + ("n" if order.direction < 0 else "o")
-        user, other = f"{name}u", f"{name}2"
-        fields = ("mark", name) if without is None else ("mark", name, user, other)
+    def spans(self, wsids: Sequence[int], without: str | None, order: Order) -> tuple[dt.datetime | None, list[Span]]:
+        """The mark, and the spans of the workspaces with jobs of others than ``without``; None: of anybody."""
+        ends = [_TIMES[order.field] + end for end in ("no" if order.direction < 0 else "on")]
+        fields = ["mark", *ends]
+        if without is not None:
+            fields += [f"{end}{what}" for end in ends for what in ("u", "2")]
         asked = {"_id": {"$in": [_MARKS[order.field], *wsids]}}
         # In the order of the numbers, so that the mark is read first: what is read later may only know more.
         found = self._recent.find(asked, dict.fromkeys(fields, 1)).hint("_id_").sort("_id", 1).max_time_ms(QUERY_MS)
-        mark, tops = None, []
+        mark, spans = None, []
         for row in found.batch_size(len(wsids) + 1):
             if row["_id"] < 0:
                 mark = row["mark"]
                 continue
-            time = row.get(name) if without is None or row.get(user) != without else row.get(other)
-            if time is not None:
-                tops.append(Top(time, row["_id"]))
-        return mark, sorted(tops, reverse=order.direction < 0)
+            first, last = (
+                row.get(end if without is None or row.get(f"{end}u") != without else f"{end}2") for end in ends
+            )
+            if first is not None and last is not None:
+                spans.append(Span(first, last, row["_id"]))
+        return mark, spans
 
     def merge(self, field: str, found: Mapping[int, Ends]) -> None:
         """Let the table know of these jobs, by workspace; ``field``: which of their times."""

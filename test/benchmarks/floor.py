@@ -1,6 +1,6 @@
 """The floor: the least that a call could do, beside the engine, in the very same processes.
 
-``create_app`` serves the engine itself, the floor's three methods at /floor, and at /small the engine on a second
+``create_app`` serves the engine itself, the floor's methods at /floor, and at /small the engine on a second
 database, which holds 1,000 jobs.
 """
 
@@ -11,10 +11,13 @@ from bson import ObjectId
 from pymongo.write_concern import WriteConcern
 
 import execution_engine.app as engine_app
+from execution_engine.api.callers import Rules
 from execution_engine.api.methods import native_registry
 from execution_engine.api.views import with_ms
 from execution_engine.config import load
+from execution_engine.jobs.access import require_read_workspaces
 from execution_engine.jobs.engine import build_engine
+from execution_engine.jobs.identity import User
 from execution_engine.rpc.kidl import parse
 from execution_engine.rpc.registry import Access, Policy, Registry
 from execution_engine.rpc.voices import NativeVoice
@@ -32,7 +35,10 @@ SPEC = """
 module Floor {
   typedef structure { string job_id; } find_params;
   typedef structure { UnspecifiedObject job; } insert_params;
+  typedef structure { int wsid; } workspace_params;
   funcdef empty() returns (string process) authentication none;
+  funcdef empty_for_users() returns (string process) authentication required;
+  funcdef empty_for_readers(workspace_params params) returns (string process) authentication required;
   funcdef find_one(find_params params) returns (UnspecifiedObject job) authentication none;
   funcdef insert_two(insert_params params) returns (string id) authentication none;
 };
@@ -49,7 +55,9 @@ def create_app() -> WsgiApplication:
 
 def _floor() -> Registry:
     settings = load()
-    jobs = connect(settings.mongo_url, settings.mongo_database).jobs
+    database = connect(settings.mongo_url, settings.mongo_database)
+    engine = build_engine(settings, database, load_cipher(settings.token_key_file))
+    jobs = database.jobs
     scratch = connect(settings.mongo_url, FLOOR_DATABASE)
     first = scratch.get_collection("job_io", write_concern=WriteConcern(w=1, j=False))
     second = scratch.jobs
@@ -61,6 +69,13 @@ def _floor() -> Registry:
         return job, jobs.database.job_io.find_one({"_id": input_key(job["_id"])}) or {}
 
     def empty(_: None, __: Document) -> str:
+        return str(os.getpid())
+
+    def empty_for_users(_: User, __: Document) -> str:
+        return str(os.getpid())
+
+    def empty_for_readers(user: User, params: Document) -> str:
+        require_read_workspaces(engine, user, [params["wsid"]])
         return str(os.getpid())
 
     def find_one(_: None, params: Document) -> Document:
@@ -78,4 +93,6 @@ def _floor() -> Registry:
     registry = Registry(parse(SPEC, source="floor.spec"), Policy(unknown_keys="refuse"), NativeVoice())
     for name, handler in (("empty", empty), ("find_one", find_one), ("insert_two", insert_two)):
         registry.add(name, handler, anyone)
+    for name, for_user in (("empty_for_users", empty_for_users), ("empty_for_readers", empty_for_readers)):
+        registry.add(name, for_user, Rules(engine).user)
     return registry

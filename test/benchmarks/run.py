@@ -14,13 +14,15 @@ import time
 from pathlib import Path
 
 import first_line
+import shared_lists
 import workload
 from clients import ClientProcesses
-from report import Cell, Cells, table, verdicts
+from report import Cell, Cells, costs, table, verdicts
 from servers import Servers
 
 COUNTS = (1, workload.MOST_CLIENTS)
 WARM_UP_SECONDS = 0.25
+SHARED_LISTS = "shared lists"  # this part's name for --only
 
 
 def main() -> int:
@@ -31,17 +33,20 @@ def main() -> int:
     options = parser.parse_args()
     quick = options.quick
     rounds, seconds, jobs = (5, 0.25, 6) if quick else (15, 0.4, 20)
+    listed, pages = (150_000, 5) if quick else (1_000_000, 40)
     random.seed(1)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ee-bench-") as folder:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start", flush=True)
         cells = measure(Path(folder, "engine"), rounds, seconds, options.only)
         beginnings = first_line.measure(Path(folder, "up"), jobs)
+        lists = shared_lists.measure(Path(folder, "lists"), listed, pages) if options.only in SHARED_LISTS else ""
     print(f"\n{table(cells, COUNTS)}\n")
     found = verdicts(cells, workload.MOST_CLIENTS, beginnings)
     print("\n".join(text for _, text in found))
-    most_cpu = max(cell.client_cpu for cell in cells.values())
-    print(f"\nThe clients needed at most {most_cpu:.0%} of a core in each of their processes.")
+    most_cpu = max((cell.client_cpu for cell in cells.values()), default=0.0)
+    print(f"\n{costs(cells)}The clients needed at most {most_cpu:.0%} of a core in each of their processes.")
+    print(f"\n{lists}\n")
     print(f"{time.monotonic() - begun:.0f} s in all.")
     return 0 if all(met for met, _ in found) else 1
 

@@ -56,19 +56,25 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="folder to keep the database in")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ee-lists-") as scratch:
-        mongod = Mongod.in_folder(options.data or Path(scratch), find_mongod())
-        process = subprocess.Popen(mongod.command(), stdout=subprocess.DEVNULL)
-        try:
-            wait_until(mongod.ready, "mongod")
-            engine = build_engine(Settings(), connect(mongod.url, "lists"), TokenCipher([_KEY]))
-            if engine.database.jobs.estimated_document_count() < options.jobs:
-                _fill(engine, options.jobs)
-            _prepare(engine)
-            _measure(engine, options.rounds)
-        finally:
-            process.terminate()
-            process.wait()
+        print(measure(options.data or Path(scratch), options.jobs, options.rounds))
     return 0
+
+
+def measure(folder: Path, jobs: int, rounds: int) -> str:
+    """The table, in Markdown. ``folder``: of the database; ``rounds``: pages measured for each cell."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mongod = Mongod.in_folder(folder, find_mongod())
+    process = subprocess.Popen(mongod.command(), stdout=subprocess.DEVNULL)
+    try:
+        wait_until(mongod.ready, "mongod")
+        engine = build_engine(Settings(), connect(mongod.url, "lists"), TokenCipher([_KEY]))
+        if engine.database.jobs.estimated_document_count() < jobs:
+            _fill(engine, jobs)
+        _prepare(engine)
+        return "\n".join(_rows(engine, rounds))
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _fill(engine: Engine, count: int) -> None:
@@ -163,7 +169,7 @@ class _Reads:
         return self.now
 
 
-def _measure(engine: Engine, rounds: int) -> None:
+def _rows(engine: Engine, rounds: int) -> Iterator[str]:
     reads = _Reads()
     object.__setattr__(engine, "permissions", reads)
     reader = User(_READER, (), Admin.NONE, "token")
@@ -177,9 +183,9 @@ def _measure(engine: Engine, rounds: int) -> None:
         ("first page, by end", {"sort": "finished"}),
         ("oldest first", {"order": "asc"}),
     ]
-    print(f"{engine.database.jobs.estimated_document_count():,} jobs; ms p50 / p99 (times the own list's p50)\n")
+    yield f"{engine.database.jobs.estimated_document_count():,} jobs; ms p50 / p99 (times the own list's p50)\n"
     names = [name for name, _ in pages]
-    print("| workspaces | " + " | ".join(names) + " |\n|---|" + "---|" * len(names))
+    yield "| workspaces | " + " | ".join(names) + " |\n|---|" + "---|" * len(names)
     own: dict[str, list[float]] = {name: [] for name in names}
     for size in SIZES:
         for kind in KINDS:
@@ -190,9 +196,10 @@ def _measure(engine: Engine, rounds: int) -> None:
                 own[name] += mine
                 ratio = statistics.median(shared) / statistics.median(mine)
                 cells.append(f"{_cell(shared)} ({ratio:.1f})")
-            print(f"| {size:,} {kind} | " + " | ".join(cells) + " |", flush=True)
-    print("| mine | " + " | ".join(_cell(times) for times in own.values()) + " |")
-    print(f"\nLoad of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
+            _say(f"{size:,} {kind}")
+            yield f"| {size:,} {kind} | " + " | ".join(cells) + " |"
+    yield "| mine | " + " | ".join(_cell(times) for times in own.values()) + " |"
+    yield (f"\nLoad of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
 
 
 def _time(engine: Engine, reader: User, params: Document, rounds: int) -> tuple[list[float], list[float]]:

@@ -20,6 +20,8 @@ from execution_engine.store.schema import prepare
 from execution_engine.store.tokens import load_cipher
 
 EMPTY = "floor: empty handler"
+TOKEN = "floor: empty, token checked (cached)"
+PERMISSION = "floor: empty, and a workspace permission (cached)"
 FIND = "floor: one find_one"
 INSERT = "floor: two inserts, the second journaled"
 RAW = "floor: parse 1,000 lines, insert a chunk (no HTTP)"
@@ -38,7 +40,8 @@ LIST_SMALL = "list_jobs of 50, 1,000 jobs"
 LIST_LARGE = "list_jobs of 50, 100,000 jobs"
 
 GROUPS = (
-    (EMPTY, FIND, CHECK_ENDED, CHECK_RUNNING, CHECK_WAITING, CHECK_SHARED, CHECK_FIRST),
+    (EMPTY, TOKEN, PERMISSION),
+    (FIND, CHECK_ENDED, CHECK_RUNNING, CHECK_WAITING, CHECK_SHARED, CHECK_FIRST),
     (CHECK_100,),
     (LIST_SMALL, LIST_LARGE),
     (GET_SHORT, GET_LONG),
@@ -127,6 +130,8 @@ def tasks(seeded: Seeded, mongo_url: str) -> dict[str, Task]:
     page: dict[str, Any] = {"limit": 50}
     return {
         EMPTY: _same(encode(FLOOR_PATH, "Floor.empty", {})),
+        TOKEN: _same(encode(FLOOR_PATH, "Floor.empty_for_users", {}, seeded.bob)),
+        PERMISSION: _same(encode(FLOOR_PATH, "Floor.empty_for_readers", {"wsid": seeded.wsid}, seeded.bob)),
         FIND: _any([encode(FLOOR_PATH, "Floor.find_one", {"job_id": str(job_id)}) for job_id in seeded.ended]),
         INSERT: _same(encode(FLOOR_PATH, "Floor.insert_two", {"job": job_params(seeded.wsid)})),
         RAW: RawChunks(mongo_url, b'{"lines":%s}' % body, chunk_text(seeded.lines)),

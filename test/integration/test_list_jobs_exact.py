@@ -30,6 +30,7 @@ def engine(real_database: Any, monkeypatch: pytest.MonkeyPatch) -> Engine:
         (page, "FEW", 2),
         (merge, "_PROBE_KEYS", 4),
         (merge, "_WALK_KEYS", 8),
+        (merge, "_KEYS_A_WORKSPACE", 1),
         (merge, "_FIRST_SLICE", 2),
         (merge, "_SLICE", 3),
         (merge, "_BORDER_WINDOW", 3),

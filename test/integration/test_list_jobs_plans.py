@@ -22,6 +22,7 @@ from execution_engine.store.recent_fold import RecentFold
 from execution_engine.store.schema import prepare
 
 JOBS, WORKSPACES, MINUTES = 20_000, 400, 10_000
+OWN_FIRST, OWN_WORKSPACES, OWN_JOBS = 1_001, 300, 20  # nearly all are olivia's
 MAX_KEYS, WINDOW = 2_000, 200  # small, so that the bounds are met
 
 SCOPES: dict[str, Document] = {
@@ -91,6 +92,11 @@ def engine(mongod_url: str) -> Iterator[Engine]:
     for job in rng.sample(jobs, 20):
         job["status"] = "estimating"
         job.pop("finished", None)
+    for n in range(OWN_WORKSPACES * OWN_JOBS):
+        job = make_job(rng, WORKSPACES, (0, MINUTES))
+        job |= {"wsid": OWN_FIRST + n % OWN_WORKSPACES, "user": "olivia" if n >= OWN_WORKSPACES else "bob"}
+        job.pop("shared_with", None)
+        jobs.append(job)
     database.jobs.insert_many(jobs)
     prepare(database)
     engine = make_engine(database, KBase())
@@ -179,7 +185,22 @@ def test_a_search_that_finds_nothing_stops_and_goes_on(engine: Engine) -> None:
             break
         assert found.incomplete
         params["cursor"] = found.cursor
-    assert JOBS // MAX_KEYS <= pages <= JOBS // MAX_KEYS + 1
+    all_jobs = JOBS + OWN_WORKSPACES * OWN_JOBS
+    assert all_jobs // MAX_KEYS <= pages <= all_jobs // MAX_KEYS + 1
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order['sort']} {order['order']}")
+@pytest.mark.parametrize("filters", ["nothing", "created"])
+def test_the_few_jobs_of_others_are_found_among_ones_own(engine: Engine, filters: str, order: Document) -> None:
+    kbase: Any = engine.permissions
+    kbase.workspaces = {wsid: {"olivia": "a"} for wsid in range(OWN_FIRST, OWN_FIRST + OWN_WORKSPACES)}
+    params = {"scope": "shared", **FILTERS[filters], **order}
+    with Profiler(engine) as profiled:
+        found = list_jobs(engine, person("olivia"), params, frozenset())
+    assert len(found.found) == 50
+    assert {item.record["user"] for item in found.found} == {"bob"}
+    of_jobs = sum(operation.get("keysExamined", 0) for operation in profiled.operations if "jobs" in operation["ns"])
+    assert of_jobs <= 2 * WINDOW + 8 * 50, profiled.operations
 
 
 def test_every_index_for_lists_serves_one(engine: Engine) -> None:

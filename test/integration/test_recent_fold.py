@@ -7,7 +7,7 @@ from brute_list import BASE, MINUTE, USERS, Document, make_job
 
 from execution_engine.store import recent_fold
 from execution_engine.store.job_lists import Order
-from execution_engine.store.recent import RecentStore, Top
+from execution_engine.store.recent import RecentStore, Span
 from execution_engine.store.recent_fold import MARGIN, RecentFold
 
 WORKSPACES = 5
@@ -18,14 +18,14 @@ def fold_up_to(fold: RecentFold, at: dt.datetime) -> None:
         pass
 
 
-def expected(jobs: list[Document], without: str | None, order: Order) -> set[Top]:
-    """The first job of each workspace that is not ``without``'s."""
-    first: dict[int, dt.datetime] = {}
+def expected(jobs: list[Document], without: str | None, order: Order) -> set[Span]:
+    """The first and the last job of each workspace that are not ``without``'s."""
+    times: dict[int, list[dt.datetime]] = {}
     for job in jobs:
         if "wsid" in job and order.field in job and job["user"] != without:
-            held = first.setdefault(job["wsid"], job[order.field])
-            first[job["wsid"]] = (max if order.direction < 0 else min)(held, job[order.field])
-    return {Top(time, wsid) for wsid, time in first.items()}
+            times.setdefault(job["wsid"], []).append(job[order.field])
+    first, last = (max, min) if order.direction < 0 else (min, max)
+    return {Span(first(held), last(held), wsid) for wsid, held in times.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -52,15 +52,14 @@ def test_the_table_has_the_ends_of_every_workspace_for_every_reader(real_databas
         for direction in (-1, 1):
             for without in (None, *USERS):
                 order = Order(field, direction)
-                mark, tops = table.tops(range(1, WORKSPACES + 1), without, order)
+                mark, spans = table.spans(range(1, WORKSPACES + 1), without, order)
                 assert mark == BASE + 60 * MINUTE - MARGIN
-                assert set(tops) == expected(jobs, without, order)
-                assert tops == sorted(tops, reverse=direction < 0)
+                assert set(spans) == expected(jobs, without, order)
 
 
 def test_what_was_not_folded_yet_is_not_said_to_be_known(real_database: Any) -> None:
     table, fold = RecentStore(real_database), RecentFold(real_database)
-    assert table.tops([1], None, Order("created", -1)) == (None, [])
+    assert table.spans([1], None, Order("created", -1)) == (None, [])
     fold_up_to(fold, BASE)
     rng = random.Random(1)
     real_database.jobs.insert_many([make_job(rng, WORKSPACES, (0, 0)) for _ in range(20)])

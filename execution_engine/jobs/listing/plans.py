@@ -1,12 +1,14 @@
 """Which index answers a list, and what of it the index's order can't."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from execution_engine.store.database import Document
 from execution_engine.store.indexes import INDEXES
 from execution_engine.store.job_lists import Order, Position
+from execution_engine.store.recent import Span
 
 # MongoDB merges so many ranges of an index in order; with more it would sort everything that they hold.
 MAX_RANGES = 200
@@ -45,6 +47,16 @@ class Plan:
     order: Order
     bounds: list[Document]
     rest: list[Document]
+
+    def within(self, spans: Iterable[Span]) -> "Plan":
+        """The same, of the workspaces of these spans alone, each between its first and its last job."""
+        others = [condition for condition in self.bounds if "wsid" not in condition]
+        early, late = ("$lte", "$gte") if self.order.direction < 0 else ("$gte", "$lte")
+        ranges: list[Document] = [
+            {"$and": [{"wsid": span.wsid}, *others, {self.order.field: {early: span.first, late: span.last}}]}
+            for span in spans
+        ]
+        return replace(self, bounds=[{"$or": ranges}])
 
     def query(self, after: Position | None, until: Position | None) -> Document:
         """What matches between two positions."""
