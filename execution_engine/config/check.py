@@ -40,6 +40,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "max_line_chars": (1, _LINE_CHARS),
     "max_batch_jobs": (1, 10_000),
     "max_heavy_calls": (1, math.inf),
+    "audit_keep_days": (0, 36_500),
     "default_cpus": (1, math.inf),
     "default_memory_mb": (1, math.inf),
 }

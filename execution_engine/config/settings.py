@@ -139,6 +139,8 @@ class Settings:
     )
     credential_grace_seconds: float = setting(3600.0, "How long after a job's end its runner may deliver late lines.")
 
+    audit_keep_days: int = setting(0, "How many days entries of the audit are kept. 0: for ever.", "730")
+
     backends: dict[str, BackendSettings] = setting({}, "The ``[backend:NAME]`` sections.")
     client_groups: dict[str, ClientGroupSettings] = setting({}, "The ``[client_group:NAME]`` sections.")
 

@@ -18,13 +18,14 @@ from execution_engine.dispatch.places import Places
 from execution_engine.dispatch.post import Post
 from execution_engine.dispatch.queue_book import QueueBook
 from execution_engine.dispatch.reconcile import Reconciler
-from execution_engine.dispatch.sweep import forget_late_heartbeats, sweep_orphans
+from execution_engine.dispatch.sweep import forget_late_heartbeats, forget_old_acts, sweep_orphans
 from execution_engine.jobs.engine import Engine
 from execution_engine.store.leases import LeaseLost
 from execution_engine.store.recent_fold import RecentFold
 
 _ORPHANS_SECONDS = 10.0
 _SWEEP_SECONDS = 600.0
+_FORGET_SECONDS = 10.0
 _WISHES_SECONDS = 1.0
 _QUEUES_SECONDS = 1.0
 _WAITS_SECONDS = 5.0
@@ -102,6 +103,8 @@ class Dispatcher:
             self._recent_is_behind = self._recent.step(clock.now())
         if self._is_due("orphans", _ORPHANS_SECONDS):
             self._reconciler.end_orphans()
+        if self._is_due("audit", _FORGET_SECONDS):
+            forget_old_acts(self._engine.audit, self._engine.settings.audit_keep_days)
         if self._is_due("sweep", _SWEEP_SECONDS):
             sweep_orphans(self._engine.jobs, self._engine.payloads)
             forget_late_heartbeats(self._engine.jobs, self._engine.heartbeats)

@@ -1,4 +1,4 @@
-"""Removing what belongs to no job that needs it: payloads of submissions that crashed, late signs of life."""
+"""Removing what nobody needs any more: payloads of submissions that crashed, late signs of life, old acts."""
 
 import datetime as dt
 
@@ -6,6 +6,7 @@ from bson import ObjectId
 
 from execution_engine.core.clock import now
 from execution_engine.core.states import FINAL
+from execution_engine.store.audit import AuditStore
 from execution_engine.store.heartbeats import HeartbeatStore
 from execution_engine.store.jobs import JobStore
 from execution_engine.store.payloads import PayloadStore
@@ -14,6 +15,7 @@ from execution_engine.store.payloads import PayloadStore
 SETTLED_AFTER = dt.timedelta(hours=1)
 _PAGE = 1_000
 _PAGES = 50  # in one go; the rest follows with the next
+_FORGOTTEN_AT_ONCE = 500  # takes some ten milliseconds
 
 
 def sweep_orphans(jobs: JobStore, payloads: PayloadStore, at: dt.datetime | None = None) -> int:
@@ -39,3 +41,8 @@ def forget_late_heartbeats(jobs: JobStore, heartbeats: HeartbeatStore, at: dt.da
     silent = heartbeats.silent_since((at or now()) - SETTLED_AFTER)
     known = jobs.get_many(silent, {"status": 1})
     heartbeats.forget(job_id for job_id in silent if known.get(job_id, {}).get("status") in {*FINAL, None})
+
+
+def forget_old_acts(audit: AuditStore, keep_days: int, at: dt.datetime | None = None) -> int:
+    """Delete the oldest entries of the audit that are older than so many days; how many. 0 days: none are, ever."""
+    return audit.forget((at or now()) - dt.timedelta(days=keep_days), _FORGOTTEN_AT_ONCE) if keep_days else 0

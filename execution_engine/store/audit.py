@@ -1,4 +1,4 @@
-"""What people did, ``audit``: entries that are only ever added.
+"""What people did, ``audit``: entries that are added, never changed, and forgotten only by their age.
 
 The note of an act is written with the act itself, into the outbox of the record that the act changes, by the same
 atomic write: neither exists without the other. From there :meth:`AuditStore.collect` brings it here. Ids are made of
@@ -75,6 +75,14 @@ class AuditStore:
         if emptied:
             source.bulk_write(emptied, ordered=False)
         return len(held)
+
+    def forget(self, before: datetime, most: int) -> int:
+        """Delete up to ``most`` entries that are older, the oldest first; how many."""
+        old = self._entries.find({"at": {"$lt": before}}, {"_id": 1}).hint("at").sort([("at", 1), ("_id", 1)])
+        ids = [entry["_id"] for entry in old.limit(most)]
+        if ids:
+            self._entries.delete_many({"_id": {"$in": ids}})
+        return len(ids)
 
     def page(
         self, match: Document, index: str, span: Span, after: tuple[datetime, str] | None, limit: int

@@ -161,7 +161,7 @@ INDEXES: tuple[Index, ...] = (
         )
         for source in SOURCES
     ),
-    Index("audit", "at", _LATEST, "audit: the newest"),
+    Index("audit", "at", _LATEST, "audit: the newest; those to be forgotten"),
     Index("audit", "jobs_at", [*_up("jobs"), *_LATEST], "audit: of a job, a batch, or of what was retried"),
     Index("audit", "actor_at", [*_up("actor"), *_LATEST], "audit: by person"),
     Index("audit", "act_at", [*_up("act"), *_LATEST], "audit: by kind of act"),

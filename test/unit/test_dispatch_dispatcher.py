@@ -155,6 +155,17 @@ def test_orphaned_payloads_are_swept_now_and_then(
     assert swept == [1_000.0, 1_600.0]
 
 
+def test_old_acts_are_forgotten_bit_by_bit(
+    dispatcher: Dispatcher, engine: Engine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(dispatcher_module, "forget_old_acts", lambda *given: asked.append((clock.seconds, given)))
+    for seconds in (0.0, 5.0, 5.0):
+        clock.seconds += seconds
+        dispatcher.round()
+    assert asked == [(at, (engine.audit, engine.settings.audit_keep_days)) for at in (1_000.0, 1_010.0)]
+
+
 def test_it_goes_on_at_once_while_there_is_much_to_do_and_leaves_at_the_end(
     dispatcher: Dispatcher, backend: ToldBackend, engine: Engine, post: Post
 ) -> None:

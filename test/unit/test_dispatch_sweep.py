@@ -6,7 +6,7 @@ from store_engine import finish, record, running, submit
 
 from execution_engine.core.clock import now
 from execution_engine.dispatch import sweep
-from execution_engine.dispatch.sweep import forget_late_heartbeats, sweep_orphans
+from execution_engine.dispatch.sweep import forget_late_heartbeats, forget_old_acts, sweep_orphans
 from execution_engine.jobs.engine import Engine
 from execution_engine.store.payloads import input_document, input_key
 
@@ -76,3 +76,12 @@ def test_heartbeats_that_came_after_the_end_are_forgotten(engine: Engine) -> Non
     assert engine.database.heartbeats.count_documents({}) == 2
     forget_late_heartbeats(engine.jobs, engine.heartbeats, two_hours_on())
     assert [beat["_id"] for beat in engine.database.heartbeats.find()] == [at_work]
+
+
+def test_old_acts_are_forgotten_the_oldest_first_if_so_wished(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = [400, 366, 364, 500, 0]
+    engine.audit.add([{"_id": str(age), "at": now() - dt.timedelta(days=age), "jobs": []} for age in days])
+    assert forget_old_acts(engine.audit, 0) == 0
+    monkeypatch.setattr(sweep, "_FORGOTTEN_AT_ONCE", 2)
+    assert [forget_old_acts(engine.audit, 365) for _ in range(3)] == [2, 1, 0]
+    assert [entry["_id"] for entry in engine.database.audit.find().sort("at", 1)] == ["364", "0"]
