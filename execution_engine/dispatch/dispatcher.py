@@ -103,12 +103,16 @@ class Dispatcher:
             self._recent_is_behind = self._recent.step(clock.now())
         if self._is_due("orphans", _ORPHANS_SECONDS):
             self._reconciler.end_orphans()
+        self._forget()
+        return self._feed.run() > 0
+
+    def _forget(self) -> None:
+        """Remove what nobody needs any more."""
         if self._is_due("audit", _FORGET_SECONDS):
             forget_old_acts(self._engine.audit, self._engine.settings.audit_keep_days)
         if self._is_due("sweep", _SWEEP_SECONDS):
             sweep_orphans(self._engine.jobs, self._engine.payloads)
             forget_late_heartbeats(self._engine.jobs, self._engine.heartbeats)
-        return self._feed.run() > 0
 
     def _is_due(self, what: str, every: float) -> bool:
         now = time.monotonic()
