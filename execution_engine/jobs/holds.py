@@ -1,6 +1,6 @@
 """What waiting jobs wait for, in plain words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bson import ObjectId
 
@@ -45,7 +45,7 @@ def _obstacle(engine: Engine, job: Document, outlook: Outlook, limits: Limits) -
     if group not in engine.settings.client_groups:
         return _said("no_client_group", f"The client group {group} was removed from the configuration.")
     backends = engine.routing.read().backends(group, user, job["method"])
-    return closed_group(backends, outlook) or _limited(engine, user, limits.running(user, group))
+    return closed_group(backends, outlook.backends) or _limited(engine, user, limits.running(user, group))
 
 
 def _limited(engine: Engine, user: str, bounds: Sequence[Bound]) -> Document | None:
@@ -67,9 +67,12 @@ def _limited(engine: Engine, user: str, bounds: Sequence[Bound]) -> Document | N
     return _said("limit", message) | {"limit": target.fields() | {"value": reached.most, "in_use": used}}
 
 
-def closed_group(backends: Sequence[str], outlook: Outlook) -> Document | None:
-    """What holds every waiting job of a group that has these backends; None if one of them may take jobs."""
-    obstacles = {name: obstacle_of(outlook.backends.get(name)) for name in backends}
+def closed_group(backends: Sequence[str], records: Mapping[str, Document]) -> Document | None:
+    """What holds every waiting job that may go to these backends alone; None if one of them may take jobs.
+
+    ``records``: what is known of backends, by name (store/backends.py).
+    """
+    obstacles = {name: obstacle_of(records.get(name)) for name in backends}
     found = {name: obstacle for name, obstacle in obstacles.items() if obstacle}
     if not backends or len(found) < len(backends):
         return None

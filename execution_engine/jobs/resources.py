@@ -7,7 +7,6 @@ from execution_engine.config import ClientGroupSettings
 from execution_engine.jobs.backend_states import DOWN, DRAINING, UP, state_of
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.holds import closed_group
-from execution_engine.jobs.outlook import Outlook
 from execution_engine.store.database import Document
 
 _AMOUNTS = ("cpus", "memory_mb", "slots")
@@ -19,7 +18,7 @@ def backend_resources(engine: Engine) -> list[Document]:
 
     The times are datetimes; what a system does not say is left out.
     """
-    reports, flight = engine.outlook.read().backends, engine.queues.flight()
+    reports, flight = engine.backends.all(), engine.queues.flight()
     found = []
     for name, section in engine.settings.backends.items():
         report = reports.get(name, {})
@@ -54,18 +53,17 @@ def backend_resources(engine: Engine) -> list[Document]:
 
 def group_resources(engine: Engine) -> list[Document]:
     """Each client group: what serves it (perhaps others too), how many jobs wait and run; without anybody's name."""
-    outlook = engine.outlook.read()
-    return [_group(engine, group, outlook) for group in engine.settings.client_groups.values()]
+    return [_group(engine, group) for group in engine.settings.client_groups.values()]
 
 
-def _group(engine: Engine, group: ClientGroupSettings, outlook: Outlook) -> Document:
+def _group(engine: Engine, group: ClientGroupSettings) -> Document:
     queue = engine.queues.read(group.name)
-    closed = closed_group(group.backends, outlook)
+    closed = closed_group(group.backends, queue.backends)
     view: Document = {
         "client_group": group.name,
         "backends": list(group.backends),
         "state": UP if closed is None else DOWN if closed["code"] == "backend_down" else DRAINING,
-        "capacity": _sum(_serving(outlook.backends.get(name, {}), group.name) for name in group.backends),
+        "capacity": _sum(_serving(queue.backends.get(name, {}), group.name) for name in group.backends),
         "waiting": queue.ready + sum(queue.held.values()),
         "inside": len(queue.inside),
         "running": sum(queue.running.values()),

@@ -64,6 +64,7 @@ def engine(whole: tuple[Engine, Registry], kbase: KBase) -> Engine:
     assert kbase is whole[0].workspace
     for name in whole[0].database.list_collection_names():
         whole[0].database[name].delete_many({})
+    vars(whole[0]).pop("queues", None)  # what was seen in the test before
     return whole[0]
 
 
@@ -486,3 +487,27 @@ def test_the_time_limit_of_an_attempt_is_shown_and_told_to_the_runner(call: Call
     begun = now() - dt.timedelta(seconds=61)
     engine.database.jobs.update_one({"_id": job_id}, {"$set": {"running": begun}})
     assert call("get_job_params", credential, job_id=str(job_id), attempt=1)["time_left_ms"] == 0
+
+
+def test_the_queue_the_resources_and_who_uses_them(call: Call, engine: Engine, kbase: KBase) -> None:
+    kbase.roles["ruth"] = {"EE_ADMIN_RO"}
+    kbase.roles["root"] = {"EE_ADMIN"}
+    inside, waiting = submit(engine), submit(engine, "bob", client_group="bigmem")
+    hand_out(engine, inside)
+    resources: Any = {"cpus_total": 8, "cpus_used": 1, "groups": [{"client_group": "bigmem", "reason": "no nodes"}]}
+    engine.backends.report("local", now(), "up", None, resources, "a notice")
+    drained = call("set_backend_state", "root", backend="local", state="draining", reason="new disks")
+    assert (drained["by"], drained["state"]) == ("root", "draining")
+    place = call("check_job", job_id=str(inside))["queue"]
+    assert (place["position"], "no_forecast" in place) == (1, True)
+    assert "queue" not in call("check_jobs", job_ids=[str(inside)])["jobs"][str(inside)]
+    queue = call("get_queue", "bob", client_group="bigmem")
+    assert (queue["waiting"], queue["closed"]["code"]) == (1, "backend_draining")
+    assert [it["job_id"] for it in queue["mine"]] == [str(waiting)]
+    assert call("get_queue", "ruth")["people"][0]["user"] == "alice"
+    assert call("get_resources", "bob").keys() == {"groups"}
+    (backend,) = call("get_resources", "ruth")["backends"]
+    assert (backend["state"], backend["notice"], backend["inside"]) == ("draining", "a notice", 1)
+    assert [it["client_group"] for it in call("get_usage", "bob")["mine"]] == ["bigmem"]
+    assert len(call("get_usage", "ruth")["people"]) == 2
+    assert call("set_backend_state", "root", backend="local", state="up") == {"backend": "local", "state": "up"}

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from bson import ObjectId
 
 from execution_engine.core.clock import now
+from execution_engine.jobs.forecast import Wait
 from execution_engine.jobs.limit_reader import LimitReader
 from execution_engine.jobs.queue.flight import Flight, Inside, flight_of
 from execution_engine.jobs.queue.looks import Looks
-from execution_engine.jobs.queue.notes import Note, notes_of
+from execution_engine.jobs.queue.notes import notes_of
 from execution_engine.jobs.queue.order import Standing
 from execution_engine.store.backends import BackendStore
+from execution_engine.store.database import Document
 from execution_engine.store.jobs import JobStore
 from execution_engine.store.queues import QueueStore
 
@@ -27,8 +29,8 @@ class Queue:
 
     standings: of the users whose jobs wait here and may have a turn. held: by user, how many of theirs may not, because
     of a limit of theirs. inside: jobs that wait in backends, each backend's in its own order. running, in_flight: jobs
-    by user; in flight are those that run or are inside. served: the higher, the later somebody had a turn. notes: how
-    long jobs waited lately.
+    by user; in flight are those that run or are inside. served: the higher, the later somebody had a turn. backends:
+    their records. waits: how long jobs waited lately, as far as is known at the moment.
     """
 
     at: dt.datetime
@@ -38,7 +40,8 @@ class Queue:
     running: Mapping[str, int]
     in_flight: Mapping[str, int]
     served: Mapping[str, int]
-    notes: Sequence[Note[ObjectId]]
+    backends: Mapping[str, Document]
+    waits: Sequence[Wait]
     oldest: dt.datetime | None
 
     @property
@@ -100,7 +103,8 @@ class QueueReader:
             running=flight.running.get(group, Counter()),
             in_flight=in_flight,
             served=served,
-            notes=notes_of(told),
+            backends=self._backends.all(),
+            waits=[note.wait(at) for note in notes_of(told)],
             oldest=rows[0]["oldest"] if rows else None,
         )
 

@@ -54,7 +54,7 @@ def find_queue(engine: Engine, user: User, client_group: str | None) -> GroupQue
         running=sum(queue.running.values()),
         users=sum(1 for it in people if it["waiting"] or it["inside"] or it["held"]),
         oldest=queue.oldest,
-        closed=closed_group(engine.settings.client_groups[group].backends, engine.outlook.read()),
+        closed=closed_group(engine.settings.client_groups[group].backends, queue.backends),
         mine=_mine(engine, group, queue, user.name),
         next=next_place(engine, group, user.name),
         people=people if user.admin >= Admin.READ else None,
@@ -82,7 +82,6 @@ def _mine(engine: Engine, group: str, queue: Queue, user: str) -> list[tuple[Obj
     found = [(job_id, place_inside(queue, job_id)) for job_id in inside]
     here = engine.queues.own(group, user) if user in queue.standings or user in queue.held else {}
     found += [
-        (job_id, place_here(engine, queue, user, n, backends))
-        for job_id, n in islice(here.items(), MOST_SHOWN - len(found))
+        (job_id, place_here(queue, user, n, backends)) for job_id, n in islice(here.items(), MOST_SHOWN - len(found))
     ]
     return [(job_id, place) for job_id, place in found if place]

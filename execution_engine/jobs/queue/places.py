@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from bson import ObjectId
 
-from execution_engine.core.clock import now
 from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.forecast import Forecast, forecast
 from execution_engine.jobs.holds import closed_group
@@ -51,7 +50,7 @@ def next_place(engine: Engine, group: str, user: str) -> Place:
     """Where a job of the user would stand that is submitted now."""
     queue = engine.queues.read(group)
     n = queue.standing(user).waiting + queue.held.get(user, 0) + 1
-    return place_here(engine, queue, user, n, engine.settings.client_groups[group].backends)
+    return place_here(queue, user, n, engine.settings.client_groups[group].backends)
 
 
 def _place(engine: Engine, job: Document) -> Place | None:
@@ -63,7 +62,7 @@ def _place(engine: Engine, job: Document) -> Place | None:
     if n is None and job["created"] > queue.at - _LOOK_AGE:
         n = queue.standing(user).waiting + queue.held.get(user, 0) + 1  # it came after one of the looks
     backends = engine.routing.read().backends(group, user, job["method"])
-    return place_here(engine, queue, user, n, backends) if n else None
+    return place_here(queue, user, n, backends) if n else None
 
 
 def place_inside(queue: Queue, job_id: ObjectId) -> Place | None:
@@ -83,7 +82,7 @@ def place_inside(queue: Queue, job_id: ObjectId) -> Place | None:
     return Place(position, len(ahead), users, own, _when(queue, position))
 
 
-def place_here(engine: Engine, queue: Queue, user: str, n: int, backends: Sequence[str]) -> Place:
+def place_here(queue: Queue, user: str, n: int, backends: Sequence[str]) -> Place:
     """Of a user's ``n``-th job (from 1) that waits to be handed out to one of the backends."""
     standing = queue.standing(user)
     ahead = jobs_ahead({**queue.standings, user: standing}, user, n)
@@ -93,7 +92,7 @@ def place_here(engine: Engine, queue: Queue, user: str, n: int, backends: Sequen
     own = ahead.get(user, 0) + inside.count(user)
     if n > standing.waiting and queue.held.get(user):
         when: Forecast | str = "A limit holds it; when it has room depends on the jobs that count against the limit."
-    elif closed_group(backends, engine.outlook.read()):
+    elif closed_group(backends, queue.backends):
         when = "No backend takes such jobs now."
     else:
         when = _when(queue, position)
@@ -101,6 +100,5 @@ def place_here(engine: Engine, queue: Queue, user: str, n: int, backends: Sequen
 
 
 def _when(queue: Queue, position: int) -> Forecast | str:
-    at = now()
-    told = forecast(position, (note.wait(at) for note in queue.notes))
+    told = forecast(position, queue.waits)
     return told if isinstance(told, Forecast) else told.message
