@@ -79,11 +79,13 @@ class Awe:
         return [job for job in self.site.state.jobs.values() if f"ee.{job_id}." in str(job.info.get("userattr"))][-1]
 
     def starts(self, job_id: str) -> int:
-        """How often the app began."""
+        """How often the app began, never beside itself."""
         try:
-            return len((self.folder / job_id).read_text().splitlines())
+            words = [line.split()[0] for line in (self.folder / job_id).read_text().splitlines()]
         except FileNotFoundError:
             return 0
+        assert "overlap" not in words
+        return words.count("begin")
 
     def held(self, job_id: str) -> str:
         """Why AWE holds the job, as it is shown."""
