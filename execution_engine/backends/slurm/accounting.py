@@ -7,6 +7,7 @@ from typing import Protocol
 
 from execution_engine.backends.slurm.commands import Commands, Failure
 from execution_engine.backends.slurm.session import JobRow, Trouble
+from execution_engine.backends.slurm.states import is_alive
 
 _SINCE = "now-30days"
 _TAGS_PER_CALL = 500
@@ -49,7 +50,9 @@ class Sacct:
                 answer = self._commands.run(command)
             except Failure as failure:
                 raise Trouble(f"sacct: {failure.text}") from failure
-            found.update((row.name, row) for row in map(_sacct_row, answer.splitlines()))
+            rows = map(_sacct_row, answer.splitlines())
+            # What the controller does not list does not live, whatever the database believes.
+            found.update((row.name, row) for row in rows if not is_alive(row))
         return found
 
 
@@ -102,14 +105,16 @@ def _sacct_row(line: str) -> JobRow:
 def _row(job_id: str, state: str, exit_code: str, nodes: str, partition: str, name: str) -> JobRow:
     try:
         code, signal = map(int, exit_code.split(":"))
+        state = state.split(maxsplit=1)[0]  # "CANCELLED by 1000"
+        known = state != "CANCELLED"  # those have 0:0, whatever they ended with
         return JobRow(
             id=int(job_id),
             name=name,
-            state=state.split(maxsplit=1)[0],  # "CANCELLED by 1000"
+            state=state,
             nodes="" if nodes in _NO_NODES else nodes,
             partition=partition,
-            exit_code=None if signal else code,
-            signal=signal or None,
+            exit_code=code if known and not signal else None,
+            signal=(signal or None) if known else None,
         )
     except (ValueError, IndexError) as error:
         raise Trouble(f"Slurm's accounting answered something that is no job: {error}") from error

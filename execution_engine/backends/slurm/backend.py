@@ -75,6 +75,7 @@ class SlurmBackend(Backend):
         self._handover_seconds = handover_seconds
         self._clock = clock
         self._absences = Absences(settle_seconds, clock)
+        self._cancelled: frozenset[str] = frozenset()
         commands = Commands(settings.slurm_conf, settings.timeout_seconds)
         self._way = _way(settings, commands)
         self._histories = _histories(settings, commands)
@@ -152,8 +153,12 @@ class SlurmBackend(Backend):
         """All jobs of the attempts' names that Slurm has not done with: by number alone another could be hit."""
         tags = {tag for it in backend_ids if (tag := _tag_of(it))}
         with self._session() as slurm:
-            doomed = [row.id for row in slurm.own_jobs() if row.name in tags and is_alive(row)]
-            slurm.cancel(doomed)
+            rows = slurm.own_jobs()
+            doomed = [row for row in rows if row.name in tags and is_alive(row)]
+            # Before the act, which another thread may see at once; of those that Slurm still lists.
+            listed = self._cancelled & {row.name for row in rows}
+            self._cancelled = listed | {row.name for row in doomed}
+            slurm.cancel([row.id for row in doomed])
 
     def resources(self) -> Resources:
         """The nodes of the partitions that the client groups use."""
@@ -205,7 +210,7 @@ class SlurmBackend(Backend):
         if tag is None:
             return Sighting(SightingState.UNKNOWN, "No id of this backend.")
         if tag in rows:
-            return sighting(rows[tag])
+            return sighting(rows[tag], cancelled=tag in self._cancelled)
         if trouble:
             return Sighting(SightingState.UNKNOWN, f"Slurm does not list it, and {trouble}.")
         if self._absences.is_final(it):

@@ -9,7 +9,7 @@ SIZES = frozenset({2005, 2006, 2014, 2044, 2069})
 
 # Slurm's numbers, its texts (the commands tell only those), and ours; {} is filled with what the job asked for.
 _FOR_GOOD = {
-    2000: ("Invalid partition name specified", "there is no partition {partition}"),
+    2000: ("Invalid partition name specified", "there is no such partition as {name}"),
     2001: ("No partition specified or system default partition", "no partition is named, and there is no default one"),
     2002: ("Access/permission denied", "the engine's account may not do that"),
     2003: ("User's group not permitted to use this partition", "the engine's account may not use {partition}"),
@@ -47,6 +47,7 @@ def refused(rejection: Rejection, request: JobRequest, largest: str = "") -> Ref
         return Refused(f"Slurm does not take the job now: {rejection}.", transient=True)
     words = _FOR_GOOD[number][1].format(
         partition=f"the partition {request.partition}" if request.partition else "the default partition",
+        name=request.partition,
         cpus=request.cpus,
         memory_mb=request.memory_mb,
         disk=f" and {request.disk_mb} MiB of disk" if request.disk_mb else "",

@@ -37,6 +37,7 @@ for left in "$base"/ee-job.*/lock; do
   if [ -O "$left" ]; then flock -n "$left" rm -rf "${{left%/lock}}"; fi
 done
 folder=$(mktemp -d "$base/ee-job.XXXXXXXX") && cd "$folder" && exec 9>"$folder/.lock" || exit {setup_failed}
+trap 'cd / && rm -rf "$folder"' EXIT
 flock 9 && mv .lock lock || exit {setup_failed}
 export HOME="$folder" TMPDIR="$folder"
 printf %s {ticket} >ticket && base64 -d >runner.pyz <<'END' || exit {setup_failed}
@@ -47,7 +48,6 @@ printf %s {ticket} >ticket && base64 -d >runner.pyz <<'END' || exit {setup_faile
 runner=$!
 [ -z "$stopped" ] || kill -TERM "$runner"
 until wait "$runner"; status=$?; [ "$status" -le 128 ] || ! kill -0 "$runner" 2>/dev/null; do :; done
-cd / && rm -rf "$folder"
 exit "$status"
 """
 

@@ -113,5 +113,11 @@ Way = Callable[[], AbstractContextManager[Session]]
 
 
 def decode(status: int) -> tuple[int | None, int | None]:
-    """Exit code and signal of a raw wait status, as Slurm keeps it."""
-    return (None, status & 0x7F) if status & 0x7F else (status >> 8 & 0xFF, None)
+    """Exit code and signal of the runner, of a raw wait status of its script as Slurm keeps it.
+
+    The script is a shell, which ends with 128 + n if the runner was ended by signal n.
+    """
+    exit_code, signal = status >> 8 & 0xFF, status & 0x7F
+    if exit_code > 128:
+        signal = exit_code - 128
+    return (None, signal) if signal else (exit_code, None)

@@ -26,7 +26,7 @@ _RUNNING = {
 _GONE: dict[str, tuple[str | None, str]] = {
     "COMPLETED": (None, ""),
     "FAILED": (None, ""),
-    "CANCELLED": ("cancelled", "It was cancelled in Slurm."),
+    "CANCELLED": ("removed", "It was cancelled in Slurm."),
     "TIMEOUT": ("time_limit", "Slurm ended it at its time limit."),
     "DEADLINE": ("time_limit", "Slurm ended it at its deadline."),
     "OUT_OF_MEMORY": ("out_of_memory", "Slurm ended it for using more memory than it had asked for."),
@@ -43,15 +43,14 @@ def is_alive(row: JobRow) -> bool:
     return row.state in _ALIVE
 
 
-def sighting(row: JobRow) -> Sighting:
-    """How the job is."""
+def sighting(row: JobRow, *, cancelled: bool = False) -> Sighting:
+    """How the job is; ``cancelled``: whether the engine has cancelled it, for Slurm does not say who did."""
     if row.state in _GONE:
-        return _gone(row)
+        return _cancelled(row) if cancelled and row.state == "CANCELLED" else _gone(row)
     if row.state in _RUNNING:
         return Sighting(SightingState.RUNNING, _RUNNING[row.state], row.nodes or None)
     if row.state in _HELD or (row.state == "PENDING" and reasons.held(row.reason)):
-        cause = "never_started" if row.reason in reasons.LAUNCH_FAILURES else None
-        return Sighting(SightingState.HELD, reasons.in_words(row.reason), cause=cause)
+        return Sighting(SightingState.HELD, reasons.in_words(row.reason))
     if row.state == "PENDING" or row.state in _WAITING:
         return Sighting(SightingState.WAITING, _WAITING.get(row.state) or reasons.in_words(row.reason))
     return Sighting(SightingState.UNKNOWN, f"Slurm says {row.state}, which the engine does not know.")
@@ -60,10 +59,10 @@ def sighting(row: JobRow) -> Sighting:
 def _gone(row: JobRow) -> Sighting:
     cause, words = _GONE[row.state]
     host = row.nodes or None
-    if row.state == "CANCELLED" and not row.nodes:
-        return Sighting(
-            SightingState.GONE, "cancelled_before_start", detail="It was cancelled in Slurm before it began."
-        )
+    if row.state == "CANCELLED" and row.nodes and row.exit_code == 0:
+        # Not by a person, who makes the runner end with another code. A controller that was killed may start a job
+        # that runs already; then the node ends both.
+        return Sighting(SightingState.GONE, None, host, detail="Slurm ended it without being asked, on its node.")
     if row.state == "FAILED" and (not row.nodes or row.reason in reasons.LAUNCH_FAILURES):
         return Sighting(SightingState.GONE, "never_started", host, detail=f"{reasons.in_words(row.reason)}")
     if row.restarts:
@@ -75,6 +74,12 @@ def _gone(row: JobRow) -> Sighting:
         return Sighting(SightingState.GONE, "never_started", host, detail=f"On {row.nodes}: {why}")
     detail = words.format(nodes=row.nodes) or _end_in_words(row)
     return Sighting(SightingState.GONE, cause, host, row.exit_code, row.signal, detail)
+
+
+def _cancelled(row: JobRow) -> Sighting:
+    if not row.nodes:
+        return Sighting(SightingState.GONE, "cancelled_before_start", detail="It was cancelled before it began.")
+    return Sighting(SightingState.GONE, "cancelled", row.nodes, row.exit_code, row.signal, _end_in_words(row))
 
 
 def _end_in_words(row: JobRow) -> str:
