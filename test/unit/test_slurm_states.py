@@ -53,7 +53,7 @@ def test_what_the_engine_cancelled_was_not_removed_by_somebody() -> None:
 
 def test_a_job_that_a_node_threw_out_was_removed_by_nobody() -> None:
     seen = sighting(row("CANCELLED", exit_code=0))
-    assert (seen.state, seen.reason, seen.exit_code) == (GONE, None, None)
+    assert (seen.state, seen.reason, seen.exit_code) == (GONE, "node_died", None)
 
 
 @pytest.mark.parametrize(
