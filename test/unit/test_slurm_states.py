@@ -101,7 +101,7 @@ def test_reasons_that_somebody_must_mend(reason: str) -> None:
         ("(Resources)", "It is next, and waits until enough CPUs and memory are free."),
         (
             "ReqNodeNotAvail, UnavailableNodes:n1",
-            "The nodes that it needs are not available: down, drained or reserved.",
+            "The nodes that it needs are down, drained, or reserved for more urgent jobs.",
         ),
         ("QOSMaxGRESPerUser", "Slurm says: QOSMaxGRESPerUser."),
         ("", "Slurm gives no reason."),

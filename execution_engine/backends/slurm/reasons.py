@@ -2,6 +2,7 @@
 
 import re
 
+_NO_NODES = "The nodes that it needs are down, drained, or reserved for more urgent jobs."
 # By Slurm's word.
 _WAITS = {
     "None": "Slurm has not looked at the job yet.",
@@ -13,10 +14,8 @@ _WAITS = {
     "Cleaning": "What an earlier run of it left is being cleaned up.",
     "Licenses": "It waits for a licence.",
     "NodeDown": "A node that it needs is down.",
-    "ReqNodeNotAvail": "The nodes that it needs are not available: down, drained or reserved.",
-    "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions": (
-        "The nodes that it needs are down, drained, or reserved for more urgent jobs."
-    ),
+    "ReqNodeNotAvail": _NO_NODES,
+    "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions": _NO_NODES,
     "PartitionDown": "Its partition starts no jobs now.",
     "PartitionInactive": "Its partition is closed now.",
     "Reservation": "It waits for its reservation to begin.",

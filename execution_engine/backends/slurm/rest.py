@@ -56,10 +56,11 @@ class RestSession(Session):
     def submit(self, request: JobRequest) -> int:
         """One request."""
         answer, error = self._ask("POST", "job/submit", self._version.submission(request))
-        if error:
-            number, text = error
-            raise self._trouble(number, text) if number in _NO_ANSWER else Rejection(text, number)
-        return self._read(self._version.job_id, answer)
+        job_id = self._read(self._version.job_id, answer)
+        if job_id is not None:  # an error beside it only says why the job can't start at once
+            return job_id
+        number, text = error or (None, "neither a number nor an error")
+        raise self._trouble(number, text) if number in _NO_ANSWER else Rejection(text, number)
 
     def cancel(self, job_ids: Sequence[int]) -> None:
         """One request for each job."""

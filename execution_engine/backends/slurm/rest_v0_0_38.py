@@ -40,9 +40,9 @@ class V0038(RestVersion):
         }
         return {"script": request.script, "job": {key: value for key, value in job.items() if value is not None}}
 
-    def job_id(self, answer: Answer) -> int:
-        """Of a submission without error."""
-        return int(answer["job_id"])
+    def job_id(self, answer: Answer) -> int | None:
+        """Beside it there may be an error: of a job that is accepted and waits, because its nodes are drained, say."""
+        return int(answer["job_id"]) if answer.get("job_id") else None
 
     def jobs(self, answer: Answer, user: str | None) -> list[JobRow]:
         """All states are listed."""

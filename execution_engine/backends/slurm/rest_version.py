@@ -12,7 +12,7 @@ Answer = Mapping[str, Any]
 class RestVersion(ABC):
     """Reads and writes JSON objects. Reading raises KeyError, TypeError or ValueError for what is none of this version.
 
-    An answer is read only if :meth:`error` finds none in it.
+    Listings are read only if :meth:`error` finds none in the answer.
     """
 
     @abstractmethod
@@ -24,8 +24,8 @@ class RestVersion(ABC):
         """The body of a submission."""
 
     @abstractmethod
-    def job_id(self, answer: Answer) -> int:
-        """The number that a submission was given."""
+    def job_id(self, answer: Answer) -> int | None:
+        """The number that a submission was given; None if it was refused."""
 
     @abstractmethod
     def jobs(self, answer: Answer, user: str | None) -> list[JobRow]:

@@ -24,7 +24,8 @@ FAILURES = {
 
 # Everything that varies is put in quoted (words) or in base64 (files), so a script has no other syntax than this.
 # A folder's lock is taken before it has the name under which others look for it: what is not locked belongs to a
-# script that was killed. Slurm's TERM reaches this shell alone; it waits on until the runner has ended.
+# script that was killed. Slurm's TERM reaches this shell alone; it waits on until the runner has ended. After a TERM
+# it does not end with 0, by which a job that somebody cancels differs from one that Slurm itself throws out.
 _SCRIPT = """#!/bin/sh
 umask 077
 export PATH=/usr/local/bin:/usr/bin:/bin {tag_variable}={tag}
@@ -48,6 +49,7 @@ printf %s {ticket} >ticket && base64 -d >runner.pyz <<'END' || exit {setup_faile
 runner=$!
 [ -z "$stopped" ] || kill -TERM "$runner"
 until wait "$runner"; status=$?; [ "$status" -le 128 ] || ! kill -0 "$runner" 2>/dev/null; do :; done
+[ -z "$stopped" ] || [ "$status" != 0 ] || status={stopped}
 exit "$status"
 """
 

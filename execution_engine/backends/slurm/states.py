@@ -60,8 +60,8 @@ def _gone(row: JobRow) -> Sighting:
     cause, words = _GONE[row.state]
     host = row.nodes or None
     if row.state == "CANCELLED" and row.nodes and row.exit_code == 0:
-        # Not by a person, who makes the runner end with another code, or after its report. A controller that was
-        # killed may start a job that runs already; then the node ends both.
+        # Not by a person: then the script ends with another code. A controller that was killed may start a job that
+        # runs already; then the node ends both.
         return Sighting(SightingState.GONE, "node_died", host, detail="Its node ended it without being asked to.")
     if row.state == "FAILED" and (not row.nodes or row.reason in reasons.LAUNCH_FAILURES):
         return Sighting(SightingState.GONE, "never_started", host, detail=f"{reasons.in_words(row.reason)}")
