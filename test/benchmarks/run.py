@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import fairness
 import first_line
 import shared_lists
 import workload
@@ -47,6 +48,8 @@ def main() -> int:
     most_cpu = max((cell.client_cpu for cell in cells.values()), default=0.0)
     print(f"\n{costs(cells)}The clients needed at most {most_cpu:.0%} of a core in each of their processes.")
     print(f"\n{lists}\n")
+    if not options.only:
+        print("\n".join(fairness.report(fairness.Load(jobs=10_000) if quick else fairness.Load())) + "\n")
     print(f"{time.monotonic() - begun:.0f} s in all.")
     return 0 if all(met for met, _ in found) else 1
 
