@@ -65,8 +65,8 @@ def _record(
     backend_ids: dict[tuple[ObjectId, int], str] = {}
     at = now()
     for job_id, submission in claimed.items():
-        outcome, attempt = outcomes[submission.tag], submission.attempt
-        if isinstance(outcome, Unknown):
+        outcome, attempt = outcomes.get(submission.tag), submission.attempt
+        if outcome is None or isinstance(outcome, Unknown):
             continue  # recovery asks for its tag
         if isinstance(outcome, Accepted):
             writes.append((job_id, transitions.submitted(at, attempt=attempt, backend_id=outcome.backend_id)))

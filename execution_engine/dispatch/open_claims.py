@@ -27,9 +27,8 @@ def recover(post: Post, desk: Desk, jobs: Sequence[Document], submit_seconds: fl
     at = now()
     patience = dt.timedelta(seconds=submit_seconds + desk.backend.settle_seconds)
     writes = []
-    for tag, answer in answers.items():
-        job = tags[tag]
-        attempt = job["attempt"]["n"]
+    for tag, job in tags.items():
+        answer, attempt = answers.get(tag), job["attempt"]["n"]
         if isinstance(answer, Found):
             writes.append((job["_id"], transitions.submitted(at, attempt=attempt, backend_id=answer.backend_id)))
             post.jobs.note_backend_id({(job["_id"], attempt): answer.backend_id})

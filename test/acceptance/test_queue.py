@@ -1,15 +1,22 @@
 """A flood of one user, a single job of another, and an administrator who drains the backend."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from execution_engine.embedded.services import DATABASE_NAME as EMBEDDED
 from test.apps.registration import register_test_apps
-from test.conftest import Stack, wait_until
+from test.conftest import Stack
+from test.conftest import wait_until as wait
 
-CORES, AHEAD, FLOOD = 2, 4, 40
+CORES, AHEAD, FLOOD = 2, 4, 16
+
+
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """With patience for a machine that has other things to do."""
+    return wait(condition, 120)
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +61,11 @@ def test_a_single_job_stands_before_a_flood_and_waits_while_the_backend_is_drain
         lambda: (found := look(own, flood[-1], "alice").get("queue"))["position"] > FLOOD - CORES and found
     )
     assert (last["position"], last["users_ahead"]) == (FLOOD - CORES + 1, 1)
-    (people,) = [own.call("get_queue", {}, "admin")["people"]]
-    assert {it["user"] for it in people} == {"alice", "bob"}
+    # Each web process has looks of its own, a second old at most.
+    wait_until(lambda: {it["user"] for it in own.call("get_queue", {}, "admin")["people"]} == {"alice", "bob"})
+    wait_until(lambda: [it["user"] for it in own.call("get_usage", {}, "bob")["mine"]] == ["bob"])
     (group,) = own.call("get_resources", {}, "bob")["groups"]
     assert (group["state"], group["capacity"]["slots_total"], group["running"]) == ("up", CORES, CORES)
-    assert [it["user"] for it in own.call("get_usage", {}, "bob")["mine"]] == ["bob"]
 
     drained = {"backend": "local", "state": "draining", "reason": "new disks"}
     assert own.post("set_backend_state", drained, "bob").error["data"]["reason"] == "permission_denied"
@@ -66,18 +73,26 @@ def test_a_single_job_stands_before_a_flood_and_waits_while_the_backend_is_drain
     hold = look(own, single, "bob")["hold"]
     assert hold["code"] == "backend_draining"
     assert hold["message"].endswith("by admin: new disks.")
-    assert own.call("status")["dependencies"]["backend local"]["state"] == "draining"
+    wait_until(lambda: own.call("status")["dependencies"]["backend local"]["state"] == "draining")
     # The dispatcher has the word within two seconds; what the backend has goes on to its end, and no more comes.
     wait_until(lambda: own.call("get_resources", {}, "admin")["backends"][0]["state"] == "draining")
     pause(own)
     gate.touch()
     wait_until(lambda: (found := own.call("get_queue", {}, "bob"))["running"] + found["inside"] == 0)
     assert look(own, single, "bob")["status"] == "created"
-    assert own.call("get_queue", {}, "bob")["closed"]["code"] == "backend_draining"
+    wait_until(lambda: own.call("get_queue", {}, "bob").get("closed", {}).get("code") == "backend_draining")
 
     own.call("set_backend_state", {"backend": "local", "state": "up"}, "admin")
-    assert own.wait_for(single, user="bob")["status"] == "completed"
-    assert own.wait_for(flood[-1])["status"] == "completed"
+    assert own.wait_for(single, user="bob", seconds=120)["status"] == "completed"
+    assert own.wait_for(flood[-1], seconds=120)["status"] == "completed"
+    for job_id in flood:
+        own.wait_for(job_id, seconds=120)
+
+    def told() -> list[str]:
+        return sorted(run["job_id"] for run in own.database().client[EMBEDDED].catalog_runs.find())
+
+    wait_until(lambda: len(told()) >= FLOOD + 1)
+    assert told() == sorted([*flood, single]), "each run once"
     entries = own.call("list_audit", {"act": "set_backend_state"}, "admin")["entries"]
     assert [entry["after"]["state"] for entry in entries] == ["up", "draining"]
     assert {entry["subject"] for entry in entries} == {"backend local"}
@@ -87,4 +102,4 @@ def pause(stack: Stack) -> None:
     """Until the dispatcher has surely read the administrators' wishes again: it reports each backend after that."""
     reported = lambda: stack.call("get_resources", {}, "admin")["backends"][0]["reported"]  # noqa: E731
     first = reported()
-    wait_until(lambda: reported() > first, 30)
+    wait_until(lambda: reported() > first)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from pymongo.errors import AutoReconnect
 from store_dispatch import Clock, FreePost, ToldBackend
-from store_engine import finish, person, running, submit
+from store_engine import finish, make_engine, person, running, submit
 
+from execution_engine.config import BackendSettings, ClientGroupSettings
 from execution_engine.dispatch import dispatcher as dispatcher_module
 from execution_engine.dispatch.dispatcher import Dispatcher
 from execution_engine.jobs.draining import set_backend_state
@@ -120,6 +121,40 @@ def test_a_drained_backend_is_handed_no_new_jobs_and_keeps_those_that_it_has(
     set_backend_state(engine, root, "local", "up", None)
     clock.seconds += 1
     assert dispatcher.round() is True
+
+
+class Confused(ToldBackend):
+    """Fails in ways of its own, and forgets half of what it was asked."""
+
+    def submit(self, jobs: Any) -> Any:
+        super().submit(jobs)
+        return {}
+
+    def poll(self, _: Any) -> Any:
+        raise KeyError("slots")
+
+    def find(self, tags: Any) -> Any:
+        super().find(tags)
+        return {"ee.elsewhere.1": None}
+
+
+def test_a_backend_that_talks_nonsense_holds_up_no_other(
+    mock_database: Any, kbase: Any, post: Any, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    groups = {name: ClientGroupSettings(name, (name,)) for name in ("local", "odd")}
+    backends = {name: BackendSettings(name, "told", {}) for name in groups}
+    engine = make_engine(mock_database, kbase, client_groups=groups, backends=backends)
+    monkeypatch.setattr(dispatcher_module, "Post", lambda *_: post)
+    monkeypatch.setattr(dispatcher_module, "RecentFold", lambda _: Fold())
+    good = ToldBackend()
+    dispatcher = Dispatcher(engine, {"odd": Confused("odd"), "local": good})
+    submit(engine, client_group="odd")
+    for n in range(3):
+        job_id = submit(engine)
+        clock.seconds += 31
+        assert dispatcher.round()
+        assert good.order[n] == f"ee.{job_id}.1"
+    assert "KeyError" in engine.backends.all()["odd"]["reason"]
 
 
 def test_each_task_has_its_own_pace(dispatcher: Dispatcher, backend: ToldBackend, fold: Fold, clock: Clock) -> None:
