@@ -56,7 +56,7 @@ def test_the_ticket_is_in_no_line_of_the_description() -> None:
 
 def test_what_a_user_chooses_reaches_no_language() -> None:
     variables = form().variables(submission(client_group=HOSTILE, user=HOSTILE))
-    assert variables["user"] == ""
+    assert variables["user"].replace("_", "").replace("-", "").isalnum()
     assert variables["group"].isascii()
     assert not set(variables["group"]) & set("\"'$()\\\n\t `;")
     assert client_group(variables["group"]) == HOSTILE

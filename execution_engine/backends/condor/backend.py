@@ -20,11 +20,12 @@ from execution_engine.backends.base import (
     Unknown,
     is_tag,
 )
-from execution_engine.backends.condor import ids, language, listing, settings, sightings
+from execution_engine.backends.condor import ids, language, listing, sightings
 from execution_engine.backends.condor.connection import Connection, NoAnswer, NotTaken
 from execution_engine.backends.condor.description import ENGINE, TAG, Form
 from execution_engine.backends.condor.endings import ATTRIBUTES, CANCELLED, ended
 from execution_engine.backends.condor.inventory import Inventory
+from execution_engine.backends.condor.settings import read
 from execution_engine.backends.condor.slots import why_never
 from execution_engine.config import BackendSettings, Settings
 from execution_engine.core.errors import BackendUnavailable
@@ -43,7 +44,7 @@ class CondorBackend(Backend):
     """
 
     kind: ClassVar[str] = "condor"
-    settle_seconds = 10.0  # for a submission that a hanging schedd takes up again after its call was given up
+    settle_seconds = 5.0  # for a submission that a hanging schedd takes up again after its call was given up
 
     def __init__(
         self,
@@ -66,16 +67,16 @@ class CondorBackend(Backend):
         self._submitted: OrderedDict[str, str] = OrderedDict()
 
     @classmethod
-    def from_settings(cls, section: BackendSettings, settings_: Settings) -> Self:
+    def from_settings(cls, section: BackendSettings, settings: Settings) -> Self:
         """Options: see docs/how-to/htcondor.md."""
-        chosen = settings.read(section, settings_)
+        chosen = read(section, settings)
         return cls(
             section.name,
             Connection(chosen.collector, chosen.schedd, chosen.token_dir),
             chosen.form,
             chosen.client_groups,
             timeout_seconds=chosen.timeout_seconds,
-            submit_timeout_seconds=settings_.submit_timeout_seconds,
+            submit_timeout_seconds=settings.submit_timeout_seconds,
         )
 
     def submit(self, jobs: Sequence[Submission]) -> dict[str, Accepted | Refused]:

@@ -24,7 +24,7 @@ _ABANDONED = f"JobStatus == 5 && HoldReasonCode =?= {_SPOOLING} && time() - Ente
 _RUN_TIME = "time() - (JobCurrentStartExecutingDate ?: time())"
 _OVER_TIME = f"JobStatus == 2 && {LIMIT} > 0 && {_RUN_TIME} > {LIMIT} + {LIMIT_MARGIN_SECONDS}"
 _REMOVE = f"({_HAD_ITS_START}) || ({_ABANDONED}) || ({_OVER_TIME})"
-_USER = re.compile(r"[A-Za-z0-9_-]+")
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -78,7 +78,10 @@ class Form:
         }
 
     def variables(self, job: Submission) -> dict[str, str]:
-        """The variables of one job, none of which a user wrote, and its ``ticket``, which goes into a file."""
+        """The variables of one job, and its ``ticket``, which goes into a file.
+
+        Names that somebody chose are written with letters, digits and few other characters only.
+        """
         needs = job.requirements
         wanted = (constraint(name, value) for name, value in job.constraints.items())
         slots = [self.groups.slots_of(job.client_group), *filter(None, wanted)]
@@ -92,7 +95,7 @@ class Form:
             "disk_kb": str(needs.disk_gb * 1024 * 1024),
             "slots": language.literal(" && ".join(slots)),
             "accounting_group": self.groups.accounting_group(job.client_group),
-            "user": job.user if _USER.fullmatch(job.user) else "",
+            "user": _NOT_IN_A_NAME.sub("_", job.user),
             "limits": self.groups.limits(job.client_group),
             "group": quote(job.client_group, safe=""),
             "limit_s": str(job.time_limit_s or 0),
