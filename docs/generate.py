@@ -70,7 +70,7 @@ def settings_page() -> str:
         "",
         "| key | meaning |",
         "|---|---|",
-        "| `kind` | `local`: this machine; `awe`, `slurm`: see the how-to pages. Default: the section's name. |",
+        "| `kind` | `local`: this machine; `awe`, `condor`, `slurm`: see the how-tos. Default: the section's name. |",
         "| `cpus`, `memory-mb` | `local`: what jobs may take together; default: all cores, most of the memory. |",
         "| `run-as` | `local`: account of the apps; `auto` (default): one for each job, where the engine may switch. |",
         "| `keep-seconds` | `local`: how long the folders of ended jobs stay; default 3600. |",

@@ -157,7 +157,15 @@ def test_a_schedd_that_is_killed_costs_no_job_anything(engine: Stack, condor_poo
 def test_a_job_whose_machine_dies_is_run_again(engine: Stack, condor_pool: CondorPool) -> None:
     job = Job(engine).begun()
     assert condor_pool.signal("startd")
-    assert condor_pool.signal("starter")
+    condor_pool.signal("starter")  # if it is still there
+    wait_until(lambda: job.record()["attempt"] == 2, SECONDS, "another attempt")
+    ended = job.end()
+    assert (ended["status"], ended["attempt"]) == ("completed", 2)
+
+
+def test_a_job_that_is_put_off_its_slot_is_run_again(engine: Stack, condor_pool: CondorPool) -> None:
+    job = Job(engine).begun()
+    condor_pool.run("condor_vacate_job", condor_id(job))
     wait_until(lambda: job.record()["attempt"] == 2, SECONDS, "another attempt")
     ended = job.end()
     assert (ended["status"], ended["attempt"]) == ("completed", 2)
