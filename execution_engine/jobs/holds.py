@@ -28,8 +28,17 @@ def find_holds(engine: Engine, jobs: Iterable[Document]) -> dict[ObjectId, Docum
 def _hold(engine: Engine, job: Document, outlook: Outlook, limits: Limits) -> Document:
     if job["claimed"]:
         return _said("handing_over", f"The job is being handed to the backend {job['backend']}.")
-    if obstacle := _obstacle(engine, job, outlook, limits):
-        return obstacle
+    hold = _obstacle(engine, job, outlook, limits) or _turn(job)
+    if missed := engine.routing.read().passed_over(job["client_group"], job["user"], job["method"]):
+        message = (
+            f"{hold['message']} A route would send it to {', '.join(missed)}, which the configuration does not have."
+        )
+        return hold | {"message": message}
+    return hold
+
+
+def _turn(job: Document) -> Document:
+    """Why it is not yet the turn of a job that may have one."""
     if "given_back" in job:
         return _said("given_back", job["given_back"])
     return _said("queue", f"The job waits for its turn in the client group {job['client_group']}.")
@@ -43,7 +52,11 @@ def _obstacle(engine: Engine, job: Document, outlook: Outlook, limits: Limits) -
         )
     user, group = job["user"], job["client_group"]
     if group not in engine.settings.client_groups:
-        return _said("no_client_group", f"The client group {group} was removed from the configuration.")
+        return _said(
+            "no_client_group",
+            f"The client group {group} was removed from the configuration; the job begins once the operators put it "
+            "back. To run it elsewhere, cancel it and submit it to another client group.",
+        )
     backends = engine.routing.read().backends(group, user, job["method"])
     return closed_group(backends, outlook.backends) or _limited(engine, user, limits.running(user, group))
 

@@ -64,6 +64,8 @@ class Routing:
     def passed_over(self, client_group: str, user: str, method: str) -> list[str]:
         """The backends of the routes that would decide about such a job, if the configuration had any of them."""
         names: list[str] = []
+        if not self._routes or client_group not in self._configured:
+            return names
         for subject in _subjects(client_group, user, method):
             if subject in self._usable:
                 break

@@ -14,6 +14,7 @@ from execution_engine.jobs.engine import Engine
 from execution_engine.jobs.holds import DISPATCH_LEASE, find_holds
 from execution_engine.jobs.identity import Admin
 from execution_engine.jobs.limits import Kind, Target
+from execution_engine.jobs.routes import set_route
 
 
 def hold_of(engine: Engine, job_id: ObjectId) -> Any:
@@ -93,7 +94,32 @@ def test_a_group_that_was_removed_is_said(mock_database: Any, kbase: Any) -> Non
     job_id = submit(make_engine(mock_database, kbase), client_group="bigmem")
     groups = {"local": ClientGroupSettings("local", ("local",))}
     hold = hold_of(make_engine(mock_database, kbase, client_groups=groups), job_id)
-    assert hold == {"code": "no_client_group", "message": "The client group bigmem was removed from the configuration."}
+    assert hold["code"] == "no_client_group"
+    assert hold["message"].startswith("The client group bigmem was removed from the configuration; the job begins once")
+
+
+@pytest.mark.usefixtures("dispatching")
+def test_a_route_decides_which_backends_matter(mock_database: Any, kbase: Any) -> None:
+    backends = {name: BackendSettings(name, "local", {}) for name in ("local", "far")}
+    engine = make_engine(mock_database, kbase, backends=backends)
+    set_route(engine, person("root", Admin.FULL), {"user": "alice", "backends": ["far"]})
+    engine.backends.report("far", now(), "down", "the cable is cut", {}, "")
+    assert "far: the cable is cut" in hold_of(engine, submit(engine))["message"]
+    assert hold_of(engine, submit(engine, "bob"))["code"] == "queue"
+
+
+@pytest.mark.usefixtures("dispatching")
+def test_a_route_that_leads_nowhere_any_more_is_said(mock_database: Any, kbase: Any) -> None:
+    backends = {name: BackendSettings(name, "local", {}) for name in ("local", "far")}
+    before = make_engine(mock_database, kbase, backends=backends)
+    set_route(before, person("root", Admin.FULL), {"user": "alice", "backends": ["far"]})
+    engine = make_engine(mock_database, kbase)
+    assert hold_of(engine, submit(engine)) == {
+        "code": "queue",
+        "message": "The job waits for its turn in the client group local. "
+        "A route would send it to far, which the configuration does not have.",
+    }
+    assert "route" not in hold_of(engine, submit(engine, "bob"))["message"]
 
 
 def test_a_job_that_is_being_handed_over_says_where(engine: Engine) -> None:

@@ -78,3 +78,4 @@ def test_a_route_without_configured_backends_is_passed_over() -> None:
 def test_a_client_group_that_is_not_configured_has_no_backends_whatever_the_routes_say() -> None:
     for known in (routing(), routing(route("slurm", user="alice"))):
         assert known.backends("gone", "alice", METHOD) == ()
+        assert known.passed_over("gone", "alice", METHOD) == []
