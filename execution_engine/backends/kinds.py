@@ -27,7 +27,7 @@ def _slurm() -> type[Backend]:
 
 def _condor() -> type[Backend]:
     try:
-        from execution_engine.backends.condor import CondorBackend  # noqa: PLC0415
+        from execution_engine.backends.condor.backend import CondorBackend  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             "A backend of the kind condor needs HTCondor's Python library: pip install 'execution-engine[condor]'."

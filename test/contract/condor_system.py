@@ -11,7 +11,7 @@ from condor_pool import CondorPool
 from system import STAND_IN, System
 
 from execution_engine.backends.base import Submission
-from execution_engine.backends.condor import CondorBackend
+from execution_engine.backends.condor.backend import CondorBackend
 from execution_engine.backends.condor.connection import Connection
 from execution_engine.backends.condor.description import Form
 from execution_engine.backends.condor.groups import Groups

@@ -1,5 +1,4 @@
-"""The kind ``condor``: jobs in an HTCondor pool, through a schedd of this machine or of another one."""
+"""The kind ``condor``: jobs in an HTCondor pool, through a schedd of this machine or of another one.
 
-from execution_engine.backends.condor.backend import CondorBackend
-
-__all__ = ["CondorBackend"]
+Nothing is imported here, because the worker's process starts with it, for each backend and after each call given up.
+"""
