@@ -19,7 +19,7 @@ def engine(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """An engine that reaches its Catalog through the network."""
     settings = f"catalog-url = http://127.0.0.1:{network.port}/services/catalog\ncatalog-cache-seconds = 0\n"
     made = Stack(tmp_path_factory.mktemp("outage"), f"[execution_engine]\n{settings}")
-    network.lead_to(made)
+    network.lead_to(made.port)
     made.start()
     try:
         yield made

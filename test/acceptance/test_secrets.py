@@ -82,7 +82,7 @@ def network() -> Iterator[Network]:
 @pytest.fixture(scope="module")
 def marked(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("secrets"), SETTINGS % network.port)
-    network.lead_to(stack)
+    network.lead_to(stack.port)
     with ExitStack() as at_end:
         at_end.callback(stack.stop)
         stack.start()
