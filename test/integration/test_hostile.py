@@ -67,7 +67,9 @@ class Commands(CommandListener):
 def _bounded(command: Mapping[str, Any]) -> bool:
     if "pipeline" in command:
         stages = command["pipeline"]
-        return command.get("hint") in SHARED_LOOKS or any("$limit" in stage for stage in stages) or not BOUNDED_BY.isdisjoint(stages[0].get("$match", {}))
+        if command.get("hint") in SHARED_LOOKS or any("$limit" in stage for stage in stages):
+            return True
+        return not BOUNDED_BY.isdisjoint(stages[0].get("$match", {}))
     if command.get("limit") or command.get("singleBatch") or command["find"] in SMALL:
         return True
     return not BOUNDED_BY.isdisjoint(command.get("filter", {}))
