@@ -51,7 +51,9 @@ def main() -> int:
         catalog = Catalog(settings.catalog_url, settings.http_timeout_seconds)
         reports = RunReports(engine.jobs, catalog, settings.service_token_file)
         threading.Thread(target=reports.run, args=(stop,), name="run reports", daemon=True).start()
-    Dispatcher(engine, backends).run(stop)
+    dispatcher = Dispatcher(engine, backends)
+    threading.Thread(target=dispatcher.keep_post, args=(stop,), name="post", daemon=True).start()
+    dispatcher.run(stop)
     return 0
 
 

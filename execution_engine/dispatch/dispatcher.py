@@ -82,6 +82,17 @@ class Dispatcher:
                 stop.wait(_AFTER_FAILURE_SECONDS)
         self._leave()
 
+    def keep_post(self, stop: threading.Event) -> None:
+        """Beside :meth:`run`: hold on to the post while a backend is slow to answer.
+
+        Otherwise the stand-bys would take turns with it, and none would get anywhere.
+        """
+        while not stop.wait(self._engine.settings.lease_seconds / 3):
+            try:
+                self._post.renew()
+            except PyMongoError as error:
+                _log.debug("the lease was not renewed: %s", error)
+
     def round(self) -> bool:
         """One round; whether there was so much to hand out that the next one should follow at once."""
         if self._is_due("wishes", _WISHES_SECONDS):

@@ -12,6 +12,8 @@ from execution_engine.store.database import Document
 
 # Somebody has decided that the job is not to run; another attempt would go against that.
 _DECIDED = frozenset({"removed", "backend_refused"})
+# The engine knows better of an attempt that has begun.
+_BEFORE_START = frozenset({"never_started", "backend_lost", "cancelled_before_start"})
 _NEVER_BEGAN = "the backend lost the attempt before it began"
 
 
@@ -66,7 +68,7 @@ def _cause(job: Document, gone: Sighting) -> Document:
     attempt = job["attempt"]
     if "stop_cause" in attempt:
         return dict(attempt["stop_cause"])
-    if gone.reason in CAUSES:
+    if gone.reason in CAUSES and gone.reason not in _BEFORE_START:
         return describe(gone.reason, detail=gone.detail)
     if "interrupted" in attempt:
         return dict(attempt["interrupted"])

@@ -15,6 +15,8 @@ from execution_engine.store.slots import SlotStore
 
 T = TypeVar("T")
 
+_LONGEST_ROUND = 600.0
+"""Seconds without a new round after which the post is let go: the dispatcher hangs, where it should have timed out."""
 _SAFETY = 0.8  # beyond this share of the lease's time, by its own clock, the holder makes sure of it before it writes
 
 
@@ -38,15 +40,22 @@ class Post:
         self._clock = clock
         self._lease: Lease | None = None
         self._renewed_at = 0.0
+        self._seen_at = 0.0
 
     def hold(self) -> bool:
         """Take the post or keep it; False while another process has it."""
-        begun = self._clock()
+        begun = self._seen_at = self._clock()
         if self._lease and begun < self._renewed_at + self._seconds / 3:
             return True
         self._lease = self._leases.acquire(DISPATCH_LEASE, self._owner, self._seconds)
         self._renewed_at = begun
         return self._lease is not None
+
+    def renew(self) -> None:
+        """Keep the post during a round that lasts longer than the lease, for a slow backend; in a thread of its own."""
+        lease, begun = self._lease, self._clock()
+        if lease and begun < self._seen_at + _LONGEST_ROUND and self._leases.renew(lease, self._seconds):
+            self._renewed_at = begun
 
     def leave(self) -> None:
         """Let a stand-by take over at once."""

@@ -43,4 +43,4 @@ def ending_by_order(
 
 def runner_failed(error: BaseException | None) -> Ending:
     """The runner itself broke: a defect, or the disk below it did."""
-    return failed("runner_stopped", f"The runner on {socket.gethostname()} failed: {type(error).__name__}: {error}")
+    return failed("runner_lost", f"The runner on {socket.gethostname()} failed: {type(error).__name__}: {error}")

@@ -35,7 +35,7 @@ class Lease:
 
 
 class LeaseStore:
-    """Acquire, renew, release, and write under a lease: all of one process's in one thread."""
+    """Acquire, release, and write under a lease, all of one process's in one thread; renew it in any."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._client = database.client
@@ -63,6 +63,12 @@ class LeaseStore:
         if taken is None:
             return self._create(name, owner, seconds)
         return Lease(name, owner, taken["fence"])
+
+    def renew(self, lease: Lease, seconds: float) -> bool:
+        """Keep the lease for ``seconds`` more, from any thread; False if it is another's now."""
+        held = {"_id": lease.name, "owner": lease.owner, "fence": lease.fence}
+        until = [{"$set": {"until": {"$add": ["$$NOW", int(seconds * 1000)]}}}]
+        return self._leases.update_one(held, until).matched_count == 1
 
     def _is_to_be_had(self, name: str, owner: str) -> bool:
         """Whether nobody else holds it; what the last holder may have left open is then ended.

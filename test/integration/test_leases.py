@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -220,3 +221,15 @@ def test_a_runner_that_starts_while_the_dispatcher_writes_waits_a_moment(
         job = starts[-1].result(20)
     assert (job["status"], job["backend_id"]) == ("running", "17")
     assert [entry["event"] for entry in job["history"]] == ["queued", "started"]
+
+
+def test_a_lease_is_renewed_by_its_holder_alone(process: Process) -> None:
+    holder, other = process(), process()
+    lease = holder.acquire(NAME, "one", 0.2)
+    assert lease
+    assert holder.renew(lease, 30)
+    time.sleep(0.3)
+    assert other.acquire(NAME, "two", 30) is None
+    holder.release(lease)
+    assert other.acquire(NAME, "two", 30)
+    assert not holder.renew(lease, 30)

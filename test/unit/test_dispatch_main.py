@@ -42,6 +42,9 @@ class Dispatcher:
     def __init__(self, engine: Any, backends: Any) -> None:
         assert engine.settings.backends.keys() == backends.keys()
 
+    def keep_post(self, stop: threading.Event) -> None:
+        stop.wait()
+
     def run(self, stop: threading.Event) -> None:
         assert not stop.is_set()
         signal.raise_signal(signal.SIGTERM)

@@ -37,6 +37,12 @@ class Leases:
         self.until = self.clock.seconds + seconds
         return Lease(name, owner, self.fence)
 
+    def renew(self, lease: Lease, seconds: float) -> bool:
+        if (self.owner, self.fence) != (lease.owner, lease.fence):
+            return False
+        self.until = self.clock.seconds + seconds
+        return True
+
     def release(self, lease: Lease) -> None:
         if (self.owner, self.fence) == (lease.owner, lease.fence):
             self.owner, self.until = None, self.clock.seconds
@@ -112,6 +118,26 @@ def test_the_lease_is_renewed_after_a_third_of_its_time(post: Post, leases: Leas
     clock.seconds += SECONDS / 3
     assert post.hold()
     assert leases.asked == 2
+
+
+def test_a_long_round_does_not_cost_the_post(post: Post, post_of: Callable[[str], Post], clock: Clock) -> None:
+    post.renew()  # there is nothing to keep yet
+    post.hold()
+    for _ in range(10):
+        clock.seconds += SECONDS / 2
+        post.renew()
+        assert not post_of("two").hold()
+    assert post.write(WRITES) == 1
+
+
+def test_who_hangs_for_ever_is_replaced(post: Post, post_of: Callable[[str], Post], clock: Clock) -> None:
+    post.hold()
+    clock.seconds += 601
+    post.renew()
+    assert post_of("two").hold()
+    post.renew()
+    with pytest.raises(LeaseLost):
+        post.write(WRITES)
 
 
 def test_who_leaves_lets_another_take_over_at_once(post: Post, post_of: Callable[[str], Post]) -> None:

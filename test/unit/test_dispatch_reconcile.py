@@ -303,7 +303,20 @@ def lost_to(code: str) -> Sighting:
     return Sighting(SightingState.GONE, reason=code, detail="node7 does not answer")
 
 
-@pytest.mark.parametrize("code", [code for code, row in CAUSES.items() if row.engine_may_retry])
+BEFORE_START = ("never_started", "backend_lost")
+
+
+@pytest.mark.parametrize("code", BEFORE_START)
+def test_that_a_begun_attempt_never_began_is_not_believed(
+    reconciler: Reconciler, backend: ToldBackend, engine: Engine, code: str
+) -> None:
+    job_id, _ = running(engine)
+    backend.sightings[tag(job_id)] = lost_to(code)
+    reconciler.run()
+    assert status(engine, job_id) == ("error", "runner_lost")
+
+
+@pytest.mark.parametrize("code", [it for it, row in CAUSES.items() if row.engine_may_retry and it not in BEFORE_START])
 def test_an_attempt_that_was_taken_away_is_made_again_but_not_for_ever(
     reconciler: Reconciler, backend: ToldBackend, engine: Engine, code: str
 ) -> None:

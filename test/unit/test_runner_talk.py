@@ -360,7 +360,7 @@ def test_a_signal_for_an_attempt_that_is_over(orders: Orders) -> None:
 def test_a_defect_of_the_runner_is_reported_as_such(orders: Orders) -> None:
     orders.fail(ZeroDivisionError("defect"))
     ended = end(orders)
-    assert code(ended) == ("error", "runner_stopped")
+    assert code(ended) == ("error", "runner_lost")
     assert ended is not None
     assert ended.cause is not None
     assert ended.cause["message"].endswith("failed: ZeroDivisionError: defect")

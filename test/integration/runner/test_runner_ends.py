@@ -168,7 +168,7 @@ def test_a_defect_still_ends_the_job(engine: RunnerEngine, app: Start, start_run
     app("echo never", limits={})
     runner = start_runner()
     assert runner.exit_code() == 0
-    assert engine.cause()["code"] == "runner_stopped"
+    assert engine.cause()["code"] == "runner_lost"
     assert "failed: KeyError: 'line_chars'" in engine.cause()["message"]
     assert "Traceback" in runner.errors()
 
