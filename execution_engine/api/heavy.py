@@ -44,6 +44,8 @@ HEAVY = {
     "check_jobs": Weight("many jobs", _many_ids),
     "cancel_jobs": Weight("many jobs", _many_ids),
     "retry_jobs": Weight("many jobs", _many_ids),
+    "hide_job": Weight("many jobs", _many_ids),
+    "unhide_job": Weight("many jobs", _many_ids),
     "run_jobs": Weight("batches", lambda params: len(params["jobs"]) > ORDINARY_IDS),
     "get_logs": Weight("long logs", _long_page),
 }

@@ -223,9 +223,12 @@ def test_a_share_by_name_ends_at_once(shared: Stack) -> None:
     shared.call("share_job", {"job_id": job_id, "users": ["bob"]}, "alice")
     follower = Follower(shared, job_id, "bob")
     wait_until(lambda: follower.lines, 30)
+    asked = {"scope": "shared", "job_id": job_id}
+    assert [job["job_id"] for job in shared.call("list_jobs", asked, "bob")["jobs"]] == [job_id]
     shared.call("unshare_job", {"job_id": job_id, "users": ["bob"]}, "alice")
     ended = time.monotonic()
     assert reason(shared, "check_job", {"job_id": job_id}, "bob") == "job_not_found"
+    assert shared.call("list_jobs", asked, "bob")["jobs"] == []
     follower.end()
     assert follower.last_answered <= ended
     shared.call("cancel_job", {"job_id": job_id}, "alice")
