@@ -12,6 +12,11 @@ from test.conftest import Stack, wait_until
 PATIENCE_SECONDS = 30.0
 
 
+def processes(is_it: Callable[[str, bytes], bool]) -> list[int]:
+    """The pids of all whose command line and environment answer the question."""
+    return [pid for pid, line, environment in _all() if is_it(line, environment)]
+
+
 def processes_of(folder: Path) -> dict[int, str]:
     """Command lines by pid of all that live with the folder's path in their command line or environment."""
     needle = os.fsencode(folder) + b"/"

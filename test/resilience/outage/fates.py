@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from pprint import pformat
 from typing import Any
 
 from test.conftest import wait_until
@@ -42,12 +43,11 @@ class Fate:
 
 
 class Cohort:
-    """``size`` jobs in each group (one more to be handed out), all of one kind."""
+    """One job in each group, two to be handed out, so that one of them can be left over; all of one kind."""
 
-    def __init__(self, world: World, kind: str, size: int) -> None:
+    def __init__(self, world: World, kind: str) -> None:
         self.kind = kind
         self._world = world
-        self._size = size
         self._ids: dict[str, Group] = {}
         self._folder = world.shared / f"{kind}-{time.monotonic_ns()}"
         self._folder.mkdir()
@@ -77,7 +77,12 @@ class Cohort:
 
     def wait_ended(self) -> None:
         """Until all have ended, well or not."""
-        wait_until(self._have_ended, PATIENCE_SECONDS, f"the end of all jobs of {self.kind}")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while open_ones := [job_id for job_id, status in self.statuses().items() if status not in FINAL]:
+            if time.monotonic() > deadline:
+                records = persist(self._world.engine, "check_jobs", {"job_ids": open_ones}, USER)["jobs"]
+                raise AssertionError(f"not ended within {PATIENCE_SECONDS} s: {pformat(records)}")
+            time.sleep(0.05)
 
     def statuses(self) -> dict[str, str]:
         """By job."""
@@ -124,17 +129,12 @@ class Cohort:
                 assert part[stream] == [f"{word} {n}" for n in range(len(part[stream]))], (job, log)
         assert {len(kept) for kept in parts[-1].values()} == {lines}, (job, log)
 
-    def _have_ended(self) -> bool:
-        return all(status in FINAL for status in self.statuses().values())
-
     def _submit(self, group: Group) -> None:
         params: dict[str, Any] = {"lines": LINES, "traces": str(self._folder)}
         if group != Group.COMING:
             params["gate"] = str(self._gate(group))
         job = {"method": "drill.count", "params": [params], "client_group": self.kind}
-        # At least two at once to be handed out, so that one of them can be left over.
-        count = self._size + (group == Group.COMING)
-        asked = {"jobs": [job] * count, "idempotency_key": f"{self._folder.name}-{group}"}
+        asked = {"jobs": [job] * (1 + (group == Group.COMING)), "idempotency_key": f"{self._folder.name}-{group}"}
         self._ids |= dict.fromkeys(persist(self._world.engine, "run_jobs", asked, USER)["job_ids"], group)
 
     def _gate(self, group: Group) -> Any:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from test.conftest import wait_until
 from test.resilience.network import Network, Weather
 from test.resilience.outage.fates import Group
-from test.resilience.outage.kinds import OWN_FAULTS, Kind
+from test.resilience.outage.kinds import Kind
+from test.resilience.outage.tested import OWN_FAULTS
 from test.resilience.outage.world import World
 from test.resilience.stack_processes import PATIENCE_SECONDS, kill, kill_child, workers_of
 

@@ -13,6 +13,9 @@ from test.conftest import wait_until
 from test.resilience.network import Network
 from test.resilience.stack_processes import kill, processes_of_jobs
 
+AT_ONCE = 8
+"""How many jobs each kind runs at the same time, as many as HTCondor and Slurm have slots here."""
+
 if TYPE_CHECKING:
     from test.resilience.outage.world import World
 
@@ -39,9 +42,9 @@ class Kind:
         return f"[backend:{self.name}]\n{keys}[client_group:{self.name}]\nbackends = {self.name}\n"
 
 
-def local(_stack: ExitStack, _folder: Path, at_once: int) -> Kind:
+def local(_stack: ExitStack, _folder: Path) -> Kind:
     """Slots for all jobs, whatever this machine has."""
-    size = {"cpus": str(at_once), "memory-mb": str(at_once * 1024)}
+    size = {"cpus": str(AT_ONCE), "memory-mb": str(AT_ONCE * 1024)}
     return Kind("local", {"kind": "local", "run-as": "none", **size}, strikes={"local: machine restarted": restarted})
 
 
@@ -59,12 +62,12 @@ def restarted(world: "World") -> Iterator[None]:
     world.start_dispatchers()
 
 
-def awe(stack: ExitStack, folder: Path, at_once: int) -> Kind:
+def awe(stack: ExitStack, folder: Path) -> Kind:
     """The simulator with the real runner; each of its workers runs one job at a time."""
     site = AweSite(folder / "awe", Version.OLD)
     stack.callback(site.end)
     site.install_runner()
-    for _ in range(at_once):
+    for _ in range(AT_ONCE):
         site.add_worker("awe", poll=0.3, heartbeat=0.5)
     link = stack.enter_context(Network().running())
     link.lead_to(int(urlsplit(site.server.url).port or 0))
@@ -78,16 +81,3 @@ def awe(stack: ExitStack, folder: Path, at_once: int) -> Kind:
     section = {"kind": "awe", "url": f"http://127.0.0.1:{link.port}", "timeout-seconds": "2"}
     section |= {"drop-seconds": "1", "stop-seconds": "1", "lost-seconds": "5"}
     return Kind("awe", section, link, {"awe: server away": server_away})
-
-
-KINDS: dict[str, Callable[[ExitStack, Path, int], Kind]] = {"local": local, "awe": awe}
-"""Each starts a system in the folder, which ends with the stack, for so many jobs at once."""
-
-OWN_FAULTS = ("local: machine restarted", "awe: server away")
-"""What of a system itself can fail, each with its kind."""
-
-IMPOSSIBLE = (
-    ("local", "dispatcher to system …", "it is a part of the dispatcher: there is no network between"),
-    ("awe", "a machine dies", "the simulator's workers are threads of the test"),
-)
-"""Faults that a kind does not have, and why."""

@@ -1,5 +1,6 @@
 """An engine of which every part can be broken: its MongoDB and its runners reach it through networks of the test."""
 
+import os
 import signal
 import subprocess
 import tempfile
@@ -16,7 +17,8 @@ from test.conftest import START_SECONDS, Stack, wait_until
 from test.resilience.conftest import SETTINGS, remove
 from test.resilience.dispatchers import acting_dispatcher, start_dispatcher
 from test.resilience.network import Network
-from test.resilience.outage.kinds import KINDS
+from test.resilience.outage.kinds import Kind
+from test.resilience.outage.tested import KINDS
 from test.resilience.stack_processes import PATIENCE_SECONDS, kill, processes_of
 
 POINTS = Path(__file__).parent / "points"
@@ -26,9 +28,9 @@ STAND_BYS = 2
 class World:
     """The engine, what it depends on, and dispatchers that are replaced as soon as they die."""
 
-    def __init__(self, folder: Path, at_once: int) -> None:
-        """``at_once``: how many jobs each kind must be able to run at the same time."""
-        self._at_once = at_once
+    def __init__(self, folder: Path) -> None:
+        """``without``: kinds that can't be had here, and why."""
+        self.without: dict[str, str] = {}
         self.folder = folder
         self.points = folder / "points"
         self.points.mkdir()
@@ -43,10 +45,10 @@ class World:
     def running(self) -> Iterator["World"]:
         """Everything runs as long as the block lasts, and nothing afterwards."""
         with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="ee-outage-") as shared:
-            # Jobs of other accounts write their traces there.
+            # Jobs of other accounts find their apps there, and write their traces.
             self.shared = Path(shared)
             self.shared.chmod(0o1777)
-            self.kinds = [start(stack, self.folder, self._at_once) for start in KINDS.values()]
+            self.kinds = list(self._start_kinds(stack))
             self.engine = self._make_engine()
             stack.enter_context(self.to_engine.running())
             stack.enter_context(self.to_mongod.running())
@@ -59,12 +61,22 @@ class World:
                 patch.setenv("PYTHONPATH", str(POINTS))
                 patch.setenv("EE_FAULT_POINTS", str(self.points))
                 self.engine.start()
-            register_test_apps(self.engine.data)
+            register_test_apps(self.engine.data, self.shared / "apps")
             keeper = threading.Thread(target=self._keep_dispatchers, name="keeper", daemon=True)
             stack.callback(self._end_dispatchers, keeper)
             self._keeping.set()
             keeper.start()
             yield self
+
+    def _start_kinds(self, stack: ExitStack) -> Iterator[Kind]:
+        for name, start in KINDS.items():
+            kind = start(stack, self.folder)
+            if isinstance(kind, Kind):
+                yield kind
+            elif os.environ.get("CI"):
+                pytest.fail(f"{name}: {kind}")
+            else:
+                self.without[name] = kind.strip()
 
     def _make_engine(self) -> Stack:
         settings = SETTINGS | {
