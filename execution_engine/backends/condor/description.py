@@ -7,6 +7,7 @@ is idle or held removes itself. ``NumJobStarts`` would count fewer starts than t
 
 import re
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -17,13 +18,12 @@ from execution_engine.backends.condor.groups import Groups, constraint
 TAG, GROUP, ENGINE, LIMIT = "ee_tag", "ee_client_group", "ee_engine", "ee_time_limit_s"
 HAS_STARTED = "(NumShadowStarts ?: 0) > 0"
 LIMIT_MARGIN_SECONDS = 60  # the runner enforces the limit; this is for one that does not
-_SPOOLING_SECONDS = 300  # how long a job may wait for its files before it counts as abandoned
+_SPOOLING_MARGIN_SECONDS = 15  # beyond the time-out of submissions: clocks, and a schedd that is slow to take note
 _SPOOLING = 16  # the hold code of a job that waits for its files
 _HAD_ITS_START = f"(JobStatus == 1 || JobStatus == 5) && {HAS_STARTED}"
-_ABANDONED = f"JobStatus == 5 && HoldReasonCode =?= {_SPOOLING} && time() - EnteredCurrentStatus > {_SPOOLING_SECONDS}"
+_WAITS_FOR_FILES = f"JobStatus == 5 && HoldReasonCode =?= {_SPOOLING}"
 _RUN_TIME = "time() - (JobCurrentStartExecutingDate ?: time())"
 _OVER_TIME = f"JobStatus == 2 && {LIMIT} > 0 && {_RUN_TIME} > {LIMIT} + {LIMIT_MARGIN_SECONDS}"
-_REMOVE = f"({_HAD_ITS_START}) || ({_ABANDONED}) || ({_OVER_TIME})"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -34,6 +34,7 @@ class Form:
 
     ``engine`` tells the jobs of this engine and backend from those of others in the same schedd. ``python`` is the
     interpreter on the workers. ``lease_seconds``: how long a worker may be out of reach before its job counts as lost.
+    ``submit_seconds``: after which a submission is given up, so that its files can't come any more.
     """
 
     runner: Path
@@ -42,6 +43,7 @@ class Form:
     groups: Groups
     python: str = "/usr/bin/python3"
     lease_seconds: int = 1200
+    submit_seconds: float = 30.0
 
     def description(self) -> dict[str, str]:
         """The submit description; ``$(…)`` in it are the variables of :meth:`variables`."""
@@ -63,7 +65,7 @@ class Form:
             "request_memory": "$(memory_mb)",
             "request_disk": "$(disk_kb)",
             "requirements": f"($(slots)) && !({HAS_STARTED})",
-            "periodic_remove": _REMOVE,
+            "periodic_remove": f"({_HAD_ITS_START}) || ({self._abandoned()}) || ({_OVER_TIME})",
             "on_exit_remove": "true",
             "leave_in_queue": "false",
             "job_lease_duration": str(self.lease_seconds),
@@ -76,6 +78,11 @@ class Form:
             f"My.{GROUP}": language.text("$(group)"),
             f"My.{LIMIT}": "$(limit_s)",
         }
+
+    def _abandoned(self) -> str:
+        """Where the process that handed the job over has died, or was ended, before the job's files were there."""
+        patience = ceil(self.submit_seconds) + _SPOOLING_MARGIN_SECONDS
+        return f"{_WAITS_FOR_FILES} && time() - EnteredCurrentStatus > {patience}"
 
     def variables(self, job: Submission) -> dict[str, str]:
         """The variables of one job, and its ``ticket``, which goes into a file.

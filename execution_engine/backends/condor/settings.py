@@ -45,6 +45,7 @@ def read(section: BackendSettings, settings: Settings) -> CondorSettings:
         groups=Groups.from_options(options, where),
         python=_printable(f"{where} python", options.text("python", "/usr/bin/python3")),
         lease_seconds=options.integer("lease-seconds", 1200, at_least=10) or 0,
+        submit_seconds=settings.submit_timeout_seconds,
     )
     options.finish()
     groups = tuple(group.name for group in settings.client_groups.values() if section.name in group.backends)

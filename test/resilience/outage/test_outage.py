@@ -20,7 +20,7 @@ from test.resilience.outage.world import World
 FATES = int(os.environ.get("EE_OUTAGE_FATES", "200"))
 ROUNDS = -(-FATES // (len(FAULTS) * len(KINDS) * len(Group)))
 """Each has one job of each group in each cell, and one more."""
-SETTLED_SECONDS = 60.0
+SETTLED_SECONDS = 90.0
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,8 @@ class World:
     def _make_engine(self) -> Stack:
         settings = SETTINGS | {
             "lease_seconds": "1",
+            # Of HTCondor: a submission that is given up before its files have arrived is in the way for five minutes.
+            "submit_timeout_seconds": "5",
             "default_client_group": self.kinds[0].name,
             "worker_url": f"http://127.0.0.1:{self.to_engine.port}/services/ee",
             "mongo_url": f"mongodb://127.0.0.1:{self.to_mongod.port}/?directConnection=true",
