@@ -112,7 +112,7 @@ class CondorBackend(Backend):
         return {one: seen.get(one, no_id) for one in wanted}
 
     def find(self, tags: Iterable[str]) -> dict[str, Found | Absent | Unknown]:
-        """Unknown: the schedd has the job, but not its files; it removes such a job after some minutes."""
+        """Unknown: the schedd has the job, but not its files; it removes such a job after a while."""
         found: dict[str, Found | Absent | Unknown] = dict.fromkeys(tags, Absent())
         wanted = [tag for tag in found if is_tag(tag)]
         ads = self._queue(language.among(TAG, wanted), sightings.ATTRIBUTES)
