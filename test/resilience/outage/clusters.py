@@ -108,7 +108,7 @@ def condor(stack: ExitStack, _folder: Path) -> Kind | str:
         "collector": f"127.0.0.1:{link.port}",
         "schedd": pool.schedd,
         "token-dir": str(pool.tokens),
-        "lease-seconds": "20",
+        "lease-seconds": "10",
     }
 
     def killed(daemon: str, *others: str) -> Strike:

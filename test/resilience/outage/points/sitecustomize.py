@@ -29,6 +29,7 @@ import os
 import signal
 import sys
 
+SETTLE_SECONDS = 10.0
 FOLDER = os.environ.get("EE_FAULT_POINTS")
 
 
@@ -128,6 +129,9 @@ def in_kinds(module):
 
 
 def points_of(name, backend):
+    if name == "slurm":
+        # Its half minute until a job that it does not list counts as unknown to it is not needed of a Slurm beside us.
+        backend.settle_seconds = backend._absences._patience_seconds = SETTLE_SECONDS
     submit = backend.submit
 
     def submit_with_points(jobs):
