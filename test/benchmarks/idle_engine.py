@@ -8,19 +8,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-APP = Path(__file__).parent / "apps" / "bench_tools"
 _LIMITS = {"output_bytes": 100_000, "line_chars": 10_000, "lines_per_call": 1_000}
 _ORDERS = {"heartbeat_ms": 5_000, "cancel_requested": 0}
 
 
 class IdleEngine:
-    """A process of its own that answers the runner's five methods from memory."""
+    """A process of its own that answers the runner's five methods from memory; ``app``: a folder with true.sh."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: Path) -> None:
         context = multiprocessing.get_context("spawn")
         self._ended = context.Semaphore(0)
         port = context.Queue()
-        self._process = context.Process(target=_serve, args=(port, self._ended), daemon=True)
+        self._process = context.Process(target=_serve, args=(port, self._ended, str(app)), daemon=True)
         self._process.start()
         self.url = f"http://127.0.0.1:{port.get()}/services/ee"
 
@@ -40,7 +39,7 @@ class IdleEngine:
                 raise RuntimeError(f"only {number} of {count} jobs have ended, and no other one within {seconds} s")
 
 
-def _serve(port: Any, ended: Semaphore) -> None:
+def _serve(port: Any, ended: Semaphore, app: str) -> None:
     def answer(method: str, params: dict[str, Any]) -> Any:
         match method:
             case "ExecutionEngine.start_job":
@@ -52,7 +51,7 @@ def _serve(port: Any, ended: Semaphore) -> None:
                     "method": "bench_tools.true",
                     "params": [],
                     "service_ver": "0" * 40,
-                    "app": {"kind": "command", "command": ["sh", "true.sh"], "directory": str(APP)},
+                    "app": {"kind": "command", "command": ["sh", "true.sh"], "directory": app},
                     "requirements": {},
                     "services": {},
                     "limits": _LIMITS,

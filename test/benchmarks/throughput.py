@@ -9,7 +9,7 @@ is a single call of the same adapter.
 
 import argparse
 import json
-import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -22,8 +22,9 @@ from bson import ObjectId
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "clusters"))
 
+from condor_pool import CondorPool
 from idle_engine import IdleEngine
-from servers import register_apps, wait_until
+from servers import APPS, register_apps, wait_until
 from slurm_cluster import SlurmCluster
 from whole_engine import Client, engine
 
@@ -72,7 +73,20 @@ def slurm() -> Iterator[dict[str, str]]:
         cluster.stop()
 
 
-SYSTEMS = {"slurm": slurm}
+@contextmanager
+def condor() -> Iterator[dict[str, str]]:
+    """An HTCondor; the options of a backend on it."""
+    pool = CondorPool()
+    try:
+        if problem := pool.start():
+            raise RuntimeError(f"no HTCondor: {problem.strip()}")
+        place = {"collector": pool.collector, "schedd": pool.schedd, "token-dir": str(pool.tokens)}
+        yield place | {"requirements": 'CLIENTGROUP == "njs"'}
+    finally:
+        pool.stop()
+
+
+SYSTEMS = {"condor": condor, "slurm": slurm}
 
 
 def measure(kind: str, folder: Path, jobs: int) -> Throughput:
@@ -86,7 +100,8 @@ def measure(kind: str, folder: Path, jobs: int) -> Throughput:
 
 
 def _direct(kind: str, options: dict[str, str], folder: Path, jobs: int) -> tuple[float, float]:
-    with IdleEngine() as idle:
+    app = shutil.copytree(APPS / "bench_tools", folder / "app")
+    with IdleEngine(app) as idle:
         settings = replace(Settings(), data_dir=str(folder), worker_url=idle.url)
         backend = KINDS[kind]().from_settings(BackendSettings(kind, kind, options), settings)
         begun = time.perf_counter()
@@ -101,7 +116,7 @@ def _direct(kind: str, options: dict[str, str], folder: Path, jobs: int) -> tupl
 def _submission() -> Submission:
     job = ObjectId()
     needs = Requirements(cpus=1, memory_mb=64, disk_gb=1)
-    return Submission(attempt_tag(job, 1), str(job), 1, new_ticket(), needs, _GROUP, f"u{secrets.token_hex(3)}")
+    return Submission(attempt_tag(job, 1), str(job), 1, new_ticket(), needs, _GROUP, "alice")
 
 
 def _through_engine(kind: str, options: dict[str, str], folder: Path, jobs: int) -> float:
