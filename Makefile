@@ -45,8 +45,7 @@ check: $(VENV)/installed-dev ## style, types, import directions
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/installed-dev ## how fast it is, beside what the machine can do
-	@$(BIN)/python test/benchmarks/run.py
-	@$(BIN)/python test/benchmarks/throughput.py
+	@met=0; for part in run throughput; do $(BIN)/python test/benchmarks/$$part.py || met=1; done; exit $$met
 
 docs: $(VENV)/installed-dev ## make the generated pages of docs/reference anew
 	@$(BIN)/python docs/generate.py
