@@ -80,6 +80,10 @@ class SlurmCluster:
         """The process of slurmctld, slurmrestd, munged or slurmd.NODE."""
         return int((self.folder / f"run/{daemon}.pid").read_text())
 
+    def state_saved_at(self) -> float:
+        """When (Unix time) the controller last wrote down what it knows of jobs."""
+        return (self.folder / "spool/ctld/job_state").stat().st_mtime
+
     def kill(self, daemon: str) -> None:
         """kill -9, and waits for the end."""
         pid = self.pid(daemon)

@@ -109,7 +109,8 @@ def test_a_batch_is_run_each_job_once(engine: Stack) -> None:
     jobs = [{"method": "drill.count", "params": [{"lines": 3, "traces": str(traces)}]}] * 12
     ids = engine.call("run_jobs", {"jobs": jobs}, "alice")["job_ids"]
     assert {engine.wait_for(job_id, seconds=SECONDS)["status"] for job_id in ids} == {"completed"}
-    assert {path.name: path.read_text() for path in traces.iterdir()} == {name: f"ee.{name}.1\n" for name in ids}
+    once = {name: f"begin ee.{name}.1\nend ee.{name}.1\n" for name in ids}
+    assert {path.name: path.read_text() for path in traces.iterdir()} == once
 
 
 def test_each_group_runs_on_its_own_slots(engine: Stack, condor_pool: CondorPool) -> None:

@@ -87,9 +87,8 @@ def test_of_many_runners_one_gets_through(engine: Engine, at_once: AtOnce) -> No
 
 def test_a_runner_that_repeats_itself_gets_the_same_answer(engine: Engine, at_once: AtOnce) -> None:
     def play(_: int) -> None:
-        job_id = submit(engine)
-        hand_out(engine, job_id)
-        assert engine.jobs.apply(job_id, transitions.release(now(), attempt=1, note="lost"))
+        job_id, _ = running(engine)
+        assert engine.jobs.apply(job_id, transitions.lose(now(), attempt=1, note="its machine died", losses=1))
         ticket = hand_out(engine, job_id)
         answers = at_once([lambda: begin(engine, job_id, ticket, attempt=2)] * AT_ONCE)
         assert all(answer == answers[0] for answer in answers)
@@ -266,10 +265,7 @@ def test_late_lines_of_an_old_attempt_never_displace_a_new_ones(engine: Engine, 
 
         def new_runner() -> str:
             # The old attempt was confirmed gone, though a last call of its runner is still on its way.
-            engine.database.jobs.update_one(
-                {"_id": job_id},
-                {"$set": {"status": "created", "claimed": False, "attempt": {"n": 1}}, "$unset": {"running": ""}},
-            )
+            assert engine.jobs.apply(job_id, transitions.lose(now(), attempt=1, note="its machine died", losses=1))
             _, ticket = claim(engine, job_id)
             started = begin(engine, job_id, ticket, "runner-000000000002", attempt=2)
             for n in range(5):

@@ -112,8 +112,9 @@ def test_jobs_outlive_the_controller(engine: Stack, cluster: SlurmCluster) -> No
     long = [run(engine, client_group=group) for group in ("hpc", "commands")]
     for job_id in long:
         engine.wait_for(job_id, "running")
-    # Of what it learnt in the last five seconds a controller that is killed knows nothing when it comes back.
-    time.sleep(6)
+    # Of what it learnt since it last wrote its state a controller that is killed knows nothing when it comes back.
+    since = time.time()
+    wait_until(lambda: cluster.state_saved_at() > since or time.time() > since + 12, what="the state on disk")
     cluster.kill("slurmctld")
     waiting = [run(engine, 0.2, client_group=group) for group in ("hpc", "commands")]
     assert cluster.start() is None
