@@ -1,9 +1,12 @@
-"""What waiting jobs wait for, in plain words."""
+"""What waiting jobs wait for, and what is the matter with others, in plain words."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
 from bson import ObjectId
 
+from execution_engine.config import Settings
+from execution_engine.core.clock import now
 from execution_engine.core.states import FINAL, Status
 from execution_engine.jobs.backend_states import DOWN, DRAINING, obstacle_of
 from execution_engine.jobs.engine import Engine
@@ -11,7 +14,7 @@ from execution_engine.jobs.limits import Bound, Limits
 from execution_engine.jobs.outlook import DISPATCH_LEASE, Outlook
 from execution_engine.store.database import Document
 
-__all__ = ["DISPATCH_LEASE", "closed_group", "find_holds"]
+__all__ = ["DISPATCH_LEASE", "closed_group", "find_holds", "find_silence"]
 
 
 def find_holds(engine: Engine, jobs: Iterable[Document]) -> dict[ObjectId, Document]:
@@ -23,6 +26,17 @@ def find_holds(engine: Engine, jobs: Iterable[Document]) -> dict[ObjectId, Docum
         outlook, limits = engine.outlook.read(), engine.limit_reader.read()
         holds |= {job["_id"]: _hold(engine, job, outlook, limits) for job in waiting}
     return holds
+
+
+def find_silence(settings: Settings, heard: dt.datetime) -> Document | None:
+    """What is said of a running job whose runner was ``heard`` of last too long ago; it goes on all the same."""
+    if now() <= heard + dt.timedelta(seconds=settings.silent_after_seconds):
+        return None
+    return _said(
+        "no_contact",
+        f"No contact with the job's runner since {heard:%Y-%m-%d %H:%M} UTC. The job may well go on: its lines and its "
+        "end arrive when the engine hears of it again, or its backend says that it is gone.",
+    )
 
 
 def _hold(engine: Engine, job: Document, outlook: Outlook, limits: Limits) -> Document:

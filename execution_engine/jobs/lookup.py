@@ -11,7 +11,7 @@ from execution_engine.core.states import FINAL, NOT_STARTED, Status, derive_batc
 from execution_engine.jobs.access import Sight, require_all, roles_or_errors, sight_of, unknown_job
 from execution_engine.jobs.audit import Act, note_reading
 from execution_engine.jobs.engine import Engine
-from execution_engine.jobs.holds import find_holds
+from execution_engine.jobs.holds import find_holds, find_silence
 from execution_engine.jobs.identity import User
 from execution_engine.jobs.queue.places import find_places
 from execution_engine.store.database import Document
@@ -103,24 +103,37 @@ def add_details(engine: Engine, user: User, found: Iterable[Found], details: fro
             item.details[HIDDEN] = 1
     if details & {PARAMS, OUTPUT}:
         _add_payloads(engine, user, jobs, details)
-    if CONTACT in details:
-        running = [job_id for job_id, item in jobs.items() if item.record["status"] == Status.RUNNING]
-        for job_id, beat in (engine.heartbeats.get_many(running) if running else {}).items():
-            jobs[job_id].details[CONTACT] = beat
     if RETRIES in details:
         retried = [job_id for job_id, item in jobs.items() if "retried" in item.record]
         for job_id, retries in (engine.jobs.retries_of(retried) if retried else {}).items():
             jobs[job_id].details[RETRIES] = retries
+    _add_contact(engine, jobs, details)
     _add_waiting(engine, jobs, details)
+
+
+def _add_contact(engine: Engine, jobs: dict[ObjectId, Found], details: frozenset[str]) -> None:
+    """When runners were heard of, and which have been silent for too long."""
+    running = [job_id for job_id, item in jobs.items() if item.record["status"] == Status.RUNNING]
+    if not running or not details & {CONTACT, HOLD}:
+        return
+    beats = engine.heartbeats.get_many(running)
+    if CONTACT in details:
+        for job_id, beat in beats.items():
+            jobs[job_id].details[CONTACT] = beat
+    if HOLD in details:
+        for job_id in running:
+            heard = beats[job_id]["at"] if job_id in beats else jobs[job_id].record["running"]
+            if silence := find_silence(engine.settings, heard):
+                jobs[job_id].details[HOLD] = silence
 
 
 def _add_waiting(engine: Engine, jobs: dict[ObjectId, Found], details: frozenset[str]) -> None:
     """What jobs wait for, and where."""
-    waiting = [item.record for item in jobs.values() if item.record["status"] in NOT_STARTED]
     if HOLD in details:
-        for job_id, hold in find_holds(engine, waiting).items():
+        for job_id, hold in find_holds(engine, [item.record for item in jobs.values()]).items():
             jobs[job_id].details[HOLD] = hold
     if PLACE in details:
+        waiting = [item.record for item in jobs.values() if item.record["status"] in NOT_STARTED]
         for job_id, place in find_places(engine, waiting).items():
             jobs[job_id].details[PLACE] = place
 

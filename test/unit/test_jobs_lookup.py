@@ -1,3 +1,4 @@
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -44,6 +45,19 @@ def test_only_the_details_that_were_asked_for_are_looked_up(engine: Engine) -> N
     assert find_job(engine, ALICE, job_id, NOTHING).details == {}
     assert find_job(engine, ALICE, job_id, frozenset({CONTACT})).details.keys() == {CONTACT}
     assert find_job(engine, ALICE, job_id, frozenset({OUTPUT, RETRIES, HOLD})).details == {}
+
+
+def test_a_running_job_that_is_silent_for_long_says_so_and_since_when(engine: Engine) -> None:
+    heard = now() - dt.timedelta(seconds=engine.settings.silent_after_seconds)
+    silent, alive, removed = (running(engine)[0] for _ in range(3))
+    engine.heartbeats.beat(silent, 1, heard - dt.timedelta(seconds=1), None)
+    engine.heartbeats.beat(alive, 1, heard + dt.timedelta(seconds=60), None)
+    engine.database.jobs.update_one({"_id": removed}, {"$set": {"hold": {"code": "backend_removed", "message": "…"}}})
+    holds = [find_job(engine, ALICE, job_id).details.get(HOLD) for job_id in (silent, alive, removed)]
+    assert holds[0]["code"] == "no_contact"
+    assert f"since {heard:%Y-%m-%d}" in holds[0]["message"]
+    assert holds[1] is None
+    assert holds[2]["code"] == "backend_removed"
 
 
 def test_an_output_of_null_is_none(engine: Engine) -> None:
