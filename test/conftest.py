@@ -36,6 +36,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # the groups must be there when tests are handed to processes
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of tests that run at the same time, those of one module stay together, in one process, for what they share."""
     for item in items:
