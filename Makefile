@@ -32,7 +32,7 @@ run: $(VENV)/installed ## set up and run the engine with a first job (EE_PORT, E
 	@exec $(BIN)/execution-engine up --demo
 
 test: $(VENV)/installed-dev ## set up and run all tests
-	@PYTHONPATH=test $(BIN)/python -m pytest -p ring_times -n $(JOBS) --dist loadgroup $(COVERAGE) $(ARGS) $(TESTS)
+	@PYTHONPATH=test $(BIN)/python -m pytest -p ring_times -n $(JOBS) --dist loadfile $(COVERAGE) $(ARGS) $(TESTS)
 
 test-nightly: $(VENV)/installed-dev ## more hostile requests (HOSTILE=NUMBER), and more jobs in outages (FATES=NUMBER)
 	@EE_HOSTILE_REQUESTS=$(HOSTILE) EE_OUTAGE_FATES=$(FATES) PYTHONPATH=test $(BIN)/python -m pytest -p ring_times $(ARGS) \

@@ -36,23 +36,6 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # the groups must be there when tests are handed to processes
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of tests that run at the same time, those of one module stay together, in one process, for what they share."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Prints what tests have to show (``record_property("shown", text)``), whichever process they ran in."""
-    for report in (report for reports in terminalreporter.stats.values() for report in reports):
-        for name, text in getattr(report, "user_properties", ()):
-            if name == "shown" and report.when == "call":
-                terminalreporter.section(report.nodeid.partition("::")[0])
-                terminalreporter.line(text)
-
-
 @pytest.fixture(autouse=True)
 def no_call_is_under_way() -> None:
     """What one test's calls left in this thread's context is no affair of the next one."""

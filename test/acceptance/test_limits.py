@@ -45,6 +45,16 @@ def limited(stack: Stack, value: int, by: str = "admin", /, **target: Any) -> It
         stack.call("remove_limit", target, by)
 
 
+def limit_on(stack: Stack, job_id: str) -> Any:
+    """What holds the job, once that is a limit: how many are at work is counted twice a second."""
+
+    def hold() -> Any:
+        found = hold_of(stack, job_id)
+        return found if found and found["code"] == "limit" else None
+
+    return wait_until(hold)
+
+
 def hold_of(stack: Stack, job_id: str) -> Any:
     return stack.call("check_job", {"job_id": job_id, "fields": ["hold"]}, "lena").get("hold", {})
 
@@ -54,7 +64,7 @@ def test_a_job_that_a_limit_holds_says_which_and_starts_when_it_is_raised(stack:
         first, second, third = [long_task(stack, lena) for _ in range(3)]
         stack.wait_for(first, "running", user=lena)
         stack.wait_for(second, "running", user=lena)
-        hold = wait_until(lambda: hold_of(stack, third))
+        hold = limit_on(stack, third)
         assert hold == {
             "code": "limit",
             "message": "lena has 2 jobs at work; the limit is 2. The job begins when some of them have ended, "
@@ -75,7 +85,7 @@ def test_the_end_of_a_job_lets_the_next_one_begin(stack: Stack, lena: str) -> No
     with limited(stack, 1, kind="running", client_group="local", user=lena):
         first, second = long_task(stack, lena), long_task(stack, lena)
         stack.wait_for(first, "running", user=lena)
-        assert wait_until(lambda: hold_of(stack, second))["limit"]["client_group"] == "local"
+        assert limit_on(stack, second)["limit"]["client_group"] == "local"
         stack.call("cancel_job", {"job_id": first}, lena)
         stack.wait_for(second, "running", user=lena)
 
