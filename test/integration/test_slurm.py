@@ -101,7 +101,7 @@ def test_a_job_waits_for_a_drained_node_and_says_so(engine: Stack, cluster: Slur
     held = wait_until(lambda: engine.call("check_job", {"job_id": job_id}, "alice").get("hold"), 30, "a hold")
     wait_until(
         lambda: "drained" in engine.call("check_job", {"job_id": job_id}, "alice").get("hold", {}).get("message", ""),
-        30,
+        90,
         f"the words about the node, not {held}",
     )
     cluster.run("scontrol", "update", f"nodename={cluster.nodes[1]}", "state=resume")

@@ -32,6 +32,7 @@ ATTRIBUTES = [
 ]
 _COMPLETED = 4
 _OWN_POLICY = "The job attribute PeriodicRemove expression"
+_BY_A_PERSON = "via condor_rm"  # a schedd that was killed while it took a job removes it with other words
 _SPOOLING = 16
 
 
@@ -42,7 +43,7 @@ def ended(ad: Ad) -> Sighting:
     reason, started = str(ad.get("RemoveReason", "")), int(ad.get("NumShadowStarts", 0)) > 0
     if reason.startswith(CANCELLED):
         return _gone(ad, "cancelled" if started else "cancelled_before_start", reason)
-    if reason and not reason.startswith(_OWN_POLICY):
+    if reason and not reason.startswith(_OWN_POLICY) and (started or reason.startswith(_BY_A_PERSON)):
         return _gone(ad, "removed", f"HTCondor says: {reason}")
     return _by_policy(ad) if started else _gone(ad, "never_started", meaning(_SPOOLING).words)
 
